@@ -1,0 +1,1 @@
+"""Raw text in, an accounted-for corpus out."""

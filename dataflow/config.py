@@ -1,0 +1,70 @@
+"""What every section of a recipe is made of: a frozen pydantic model that refuses unknown keys by name.
+
+A section stands beside the code it configures; ``flows.recipe`` composes them. Sizes are written as people
+say them (``64M``, ``20M tokens``) and are decimal: K, M, G, T are powers of 1,000.
+"""
+
+import difflib
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+
+from dataflow.errors import RecipeError
+
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*$", re.IGNORECASE)
+_SCALE = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+class Config(BaseModel):
+    """Base of all recipe sections: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+
+
+def parse_size(value: object) -> object:
+    """``"64M"`` to 64,000,000; numbers pass as they are; anything else is left for pydantic to refuse."""
+    if isinstance(value, str) and (match := _SIZE.match(value)):
+        return int(float(match[1]) * _SCALE[match[2].upper()])
+    return value
+
+
+Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(lambda n: n, return_type=int)]
+"""A count of bytes, tokens or documents, written ``64M``, ``1.5G`` or ``4000``."""
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """``Did you mean "x"?`` or a list of what there is, for an error's last part."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f'Did you mean "{close[0]}"?' if close else f"Known here: {', '.join(sorted(known))}."
+
+
+def explain(error: ValidationError, model: type[BaseModel], where: str) -> RecipeError:
+    """The first fault of a pydantic error in our three parts, an unknown key with the nearest known one."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    place = f"{where}, {key}" if key else where
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(model, first["loc"][:-1])
+        return RecipeError(f'unknown key "{first["loc"][-1]}"', place, nearest(str(first["loc"][-1]), known))
+    found = repr(first.get("input"))
+    found = found if len(found) <= 80 else found[:77] + "..."
+    message = first["msg"].removeprefix("Value error, ")
+    return RecipeError(f"{message[:1].lower()}{message[1:]} (found {found})", place)
+
+
+def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields of the model that stands at ``location`` inside ``model``."""
+    models: list[type[BaseModel]] = [model]
+    for part in location:
+        if isinstance(part, int):
+            continue
+        inner = [m.model_fields[part].annotation for m in models if part in m.model_fields]
+        models = [found for annotation in inner for found in _models_in(annotation)] or models
+    return [name for m in models for name in m.model_fields]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in getattr(annotation, "__args__", ()) for found in _models_in(part)]
