@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -124,10 +124,10 @@ class Storage:
         """A JSON file, keys sorted, atomically."""
         self.write_bytes(rel, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
 
-    def read_table(self, rel: str, columns: list[str] | None = None) -> pa.Table:
+    def read_table(self, rel: str, columns: Sequence[str] | None = None) -> pa.Table:
         """A whole Parquet file, or some of its columns."""
         with self.open(rel) as stream:
-            return pq.read_table(stream, columns=columns)
+            return pq.read_table(stream, columns=None if columns is None else [*columns])
 
     def write_table(self, rel: str, table: pa.Table, row_group_size: int | None = None) -> None:
         """A Parquet file, atomically."""
