@@ -1,0 +1,1 @@
+"""From corpus text to a vocabulary, and from text to token shards."""
