@@ -105,8 +105,7 @@ def learn(batches: Iterable[list[str]], config: Tokenizer) -> bytes:
     reached = tokenizer.get_vocab_size()
     if reached < config.vocab_size:
         raise TokenizerError(
-            f"the text is too small or too uniform for the vocabulary: asked for {config.vocab_size:,} tokens, "
-            f"only {reached:,} can be learned from it",
+            f"the text cannot fill the vocabulary: {config.vocab_size:,} tokens asked for, {reached:,} reached",
             "tokenizer.vocab_size",
             f"Ask for at most {reached}, raise tokenizer.sample_bytes, or give more text.",
         )
