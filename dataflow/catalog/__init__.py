@@ -1,0 +1,1 @@
+"""Everything that asks about an output folder, nothing that changes it."""
