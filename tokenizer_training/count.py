@@ -22,12 +22,11 @@ class CountTokens:
 
     def __call__(self, texts: pa.LargeStringArray) -> dict[str, pa.Array]:
         """Tokens of each text and one for ``<|endoftext|>``."""
-        tokenizer = load_file(self.path).tokenizer
+        tokenizer = load_file(self.path)
         counts = np.empty(len(texts), np.int64)
         for start in range(0, len(texts), _BATCH):
             batch = [text or "" for text in texts[start : start + _BATCH].to_pylist()]
-            encoded = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-            counts[start : start + len(batch)] = [len(one) + 1 for one in encoded]
+            counts[start : start + len(batch)] = [len(ids) + 1 for ids in tokenizer.encode(batch)]
         return {"n_tokens": pa.array(counts)}
 
 

@@ -105,7 +105,7 @@ def learn(batches: Iterable[list[str]], config: Tokenizer) -> bytes:
     reached = tokenizer.get_vocab_size()
     if reached < config.vocab_size:
         raise TokenizerError(
-            f"the text cannot fill the vocabulary: {config.vocab_size:,} tokens asked for, {reached:,} reached",
+            f"the text cannot fill the vocabulary: asked for {config.vocab_size:,} tokens, reached {reached:,}",
             "tokenizer.vocab_size",
             f"Ask for at most {reached}, raise tokenizer.sample_bytes, or give more text.",
         )
@@ -134,7 +134,6 @@ def adopt(path: str) -> tuple[bytes, list[str]]:
     notes = [f"added {token} as id {tokenizer.token_to_id(token)}" for token in missing]
     notes += [f"marked {token} as special" for token in unmarked]
     if described.get("normalizer"):
-        notes.append(
-            f"its normalizer ({described['normalizer'].get('type')}) may change text before encoding"
-        )
+        kind = described["normalizer"].get("type")
+        notes.append(f"its normalizer ({kind}) may change text before it is encoded")
     return str(tokenizer.to_str(pretty=True)).encode(), notes
