@@ -1,0 +1,180 @@
+"""Clean Unicode: mojibake repaired, NFC, no control characters, ``\\n`` for every line break, no runs of white space.
+
+The idea: whole columns are looked at by RE2 in Arrow first, and only rows in which something could be wrong are
+touched in Python. ftfy, slow and worse than linear on long texts, sees only the lines that look suspicious, in
+pieces. Kept on purpose: indentation (code, poems), joiners and direction marks (Persian, Hindi, emoji), zero-width
+spaces (Khmer and Thai word breaks), the ideographic space.
+"""
+
+import re
+import unicodedata
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+VERSION = 1
+
+PIECE = 4_000
+"""Characters of a line that ftfy sees at once."""
+
+MAX_MARKS = 30
+"""Combining marks in a row that are kept: the stream-safe limit of UAX #15 section 13, which also keeps NFC linear."""
+
+_MAX_PASSES = 8
+
+_CONTROL = r"\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufff9-\ufffb\ufffe\uffff"
+_BREAKS = r"\r\x0b\x0c\x85\u2028\u2029"
+_SPACES = r"\xa0\u1680\u2000-\u200a\u202f\u205f"
+
+_BREAK = re.compile(rf"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_REMOVED = re.compile(f"[{_CONTROL}\xad]")
+_SPACE = re.compile(f"[{_SPACES}]")
+_TRAILING = re.compile(r"[ \t]+(?=\n)|[ \t]+\Z")
+_INNER = re.compile(r"(?<=[^ \t\n])(?:[ \t]{2,})")
+_BLANK_LINES = re.compile(r"\n{3,}|\A\n+|\n+\Z")
+
+# RE2's spelling of "one of the above could match", for whole columns.
+_ANY_SUSPICION = (
+    r"[\x00-\x08\x0b-\x1f\x7f-\x{a0}\x{ad}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{feff}\x{fff9}-\x{fffb}\x{fffe}\x{ffff}]"
+    r"|[^ \t\n][ \t]{2}|[ \t]\n|[ \t]$|\n\n\n|^\n|\n$"
+)
+_MANY_MARKS = rf"\p{{M}}{{{MAX_MARKS + 1}}}"
+
+
+def clean_unicode(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, np.ndarray]:
+    """Cleaned texts, and per text the changes: characters removed or replaced, runs folded, lines repaired."""
+    changes = np.zeros(len(texts), np.int64)
+    suspects = np.flatnonzero(_suspects(texts))
+    if len(suspects) == 0:
+        return texts, changes
+    cleaned = {}
+    for row in suspects:
+        before = texts[int(row)].as_py()
+        after, changes[row] = clean_text(before)
+        if after != before:
+            cleaned[int(row)] = after
+    if not cleaned:
+        return texts, changes
+    mask = np.zeros(len(texts), bool)
+    mask[list(cleaned)] = True
+    replaced = pc.replace_with_mask(texts, pa.array(mask), pa.array(list(cleaned.values()), pa.large_string()))
+    return replaced, changes
+
+
+def clean_text(text: str) -> tuple[str, int]:
+    """One text cleaned, and its changes. Passes repeat until nothing moves, for one repair may bare another."""
+    changes = 0
+    for _ in range(_MAX_PASSES):
+        cleaned, changed = _one_pass(text)
+        if cleaned == text:
+            return text, changes
+        text, changes = cleaned, changes + max(changed, 1)
+    return text, changes
+
+
+def _suspects(texts: pa.LargeStringArray) -> np.ndarray:
+    """Which rows need a look in Python."""
+    found = pc.match_substring_regex(texts, _ANY_SUSPICION).to_numpy(zero_copy_only=False)
+    foreign = ~pc.string_is_ascii(texts).to_numpy(zero_copy_only=False) & ~found
+    rows = np.flatnonzero(foreign)
+    if len(rows):
+        some = texts.take(pa.array(rows))
+        bad = pc.match_substring_regex(some, _badness()).to_numpy(zero_copy_only=False)
+        many = pc.match_substring_regex(some, _MANY_MARKS).to_numpy(zero_copy_only=False)
+        composed = pc.equal(pc.utf8_normalize(some, form="NFC"), some).to_numpy(zero_copy_only=False)
+        found = found.copy()
+        found[rows] = bad | many | ~composed
+    return found
+
+
+def _one_pass(text: str) -> tuple[str, int]:
+    changes = 0
+    if not text.isascii():
+        text, changes = _repair_mojibake(text)
+        text, marks = _limit_marks(text)
+        changes += marks
+        if not unicodedata.is_normalized("NFC", text):
+            text, changes = unicodedata.normalize("NFC", text), changes + 1
+    for pattern, replacement in (
+        (_BREAK, "\n"),
+        (_REMOVED, ""),
+        (_SPACE, " "),
+        (_TRAILING, ""),
+        (_INNER, _fold),
+        (_BLANK_LINES, _fold_lines),
+    ):
+        text, n = pattern.subn(replacement, text)
+        changes += n
+    return text, changes
+
+
+def _fold(run: re.Match[str]) -> str:
+    """A run of blanks inside a line becomes one: a tab where it holds one, for tables."""
+    return "\t" if "\t" in run[0] else " "
+
+
+def _fold_lines(run: re.Match[str]) -> str:
+    """Three line breaks and more become two (a paragraph); at either end of the text they go."""
+    inner = run.start() > 0 and run.end() < len(run.string)
+    return "\n\n" if inner else ""
+
+
+def _repair_mojibake(text: str) -> tuple[str, int]:
+    """The text with every suspicious line decoded again, and how many pieces changed."""
+    suspicious = _suspicious()
+    if not suspicious.search(text):
+        return text, 0
+    from ftfy import fix_encoding
+
+    changed = 0
+    pieces = []
+    for line in text.split("\n"):
+        if line.isascii() or not suspicious.search(line):
+            pieces.append(line)
+            continue
+        before = _pieces(line)
+        after = [fix_encoding(piece) for piece in before]
+        changed += sum(a != b for a, b in zip(after, before, strict=True))
+        pieces.append("".join(after))
+    return "\n".join(pieces), changed
+
+
+def _pieces(line: str) -> list[str]:
+    """A line in pieces of at most ``PIECE`` characters, cut after a space where there is one."""
+    pieces, start = [], 0
+    while len(line) - start > PIECE:
+        space = line.rfind(" ", start + PIECE // 2, start + PIECE)
+        end = space + 1 if space >= 0 else start + PIECE
+        pieces.append(line[start:end])
+        start = end
+    return [*pieces, line[start:]]
+
+
+def _limit_marks(text: str) -> tuple[str, int]:
+    many = _many_marks()
+    return many.subn(r"\1", text) if many.search(text) else (text, 0)
+
+
+@cache
+def _badness() -> str:
+    """ftfy's own pattern of mojibake, layout and comments taken out: RE2 knows no verbose mode."""
+    from ftfy.badness import BADNESS_RE
+
+    layout = re.compile(r"(\[[^\]]*\])|[ \n]+|#[^\n]*")
+    return layout.sub(lambda found: found[1] or "", BADNESS_RE.pattern).replace(r"\s", r"[\s\p{Z}]")
+
+
+@cache
+def _suspicious():  # type: ignore[no-untyped-def]  # re2 has no types
+    import re2
+
+    return re2.compile(_badness())
+
+
+@cache
+def _many_marks():  # type: ignore[no-untyped-def]
+    import re2
+
+    return re2.compile(rf"(\p{{M}}{{{MAX_MARKS}}})\p{{M}}+")
