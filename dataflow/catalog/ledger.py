@@ -15,8 +15,8 @@ FATES = ("train", "validation", "unused", "dropped", "duplicate", "contaminated"
 KEPT = ("train", "validation", "unused")
 
 # An id is `source/relative/path#record`; a path may hold `#` itself, a source holds no `/`.
-_RECORD = "TRY_CAST(substr(d.id, length(rtrim(d.id, '0123456789')) + 1) AS BIGINT)"
-_INPUT = "substr(d.id, length(d.source) + 2, length(rtrim(d.id, '0123456789')) - length(d.source) - 2)"
+_RECORD = "TRY_CAST(split_part(d.id, '#', -1) AS BIGINT)"
+_INPUT = "d.id[length(d.source) + 2 : -length(split_part(d.id, '#', -1)) - 2]"
 
 _LINE = """
 SELECT
@@ -25,7 +25,7 @@ SELECT
     {input} AS input,
     {record} AS record,
     CASE
-        WHEN NOT f.passed THEN 'dropped'
+        WHEN f.id IS NOT NULL THEN 'dropped'
         WHEN u.id IS NOT NULL THEN 'duplicate'
         WHEN c.id IS NOT NULL THEN 'contaminated'
         WHEN p.held_out THEN 'validation'
@@ -33,25 +33,25 @@ SELECT
         ELSE 'unused'
     END AS fate,
     CASE
-        WHEN NOT f.passed THEN {filter}
+        WHEN f.id IS NOT NULL THEN {filter}
         WHEN u.id IS NOT NULL THEN {dedup}
         WHEN c.id IS NOT NULL THEN {contamination}
         ELSE {last}
     END AS stage,
     CASE
-        WHEN NOT f.passed THEN f.reasons
+        WHEN f.id IS NOT NULL THEN f.reasons
         WHEN u.id IS NOT NULL THEN [u.kind]
         WHEN c.id IS NOT NULL THEN c.reasons
         ELSE []::VARCHAR[]
     END AS reasons,
-    CASE WHEN f.passed IS NOT FALSE THEN u.survivor END AS duplicate_of,
-    CASE WHEN f.passed IS NOT FALSE THEN u.similarity END AS similarity,
+    CASE WHEN f.id IS NULL THEN u.survivor END AS duplicate_of,
+    CASE WHEN f.id IS NULL THEN u.similarity END AS similarity,
     {phase} AS phase,
     coalesce(p.epochs, 0) AS epochs,
     d.bytes_in,
     d.n_bytes AS bytes_out
 FROM stored.{prefix}documents AS d
-LEFT JOIN stored.{prefix}filter AS f ON f.id = d.id
+LEFT JOIN (SELECT * FROM stored.{prefix}filter WHERE NOT passed) AS f ON f.id = d.id
 LEFT JOIN (SELECT * FROM stored.{prefix}dedup WHERE survivor <> id) AS u ON u.id = d.id
 LEFT JOIN (
     SELECT id, list(DISTINCT "set" || ': ' || item ORDER BY "set" || ': ' || item) AS reasons
