@@ -1,0 +1,1 @@
+"""Which documents stay, by SQL over their signals."""
