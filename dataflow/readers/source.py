@@ -1,0 +1,66 @@
+"""What a recipe says about one source of text, and how text is taken out of HTML.
+
+Only configuration lives here: these models are imported for ``dataflow --help``, so nothing heavy is.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dataflow.config import Config
+
+Format = Literal["jsonl", "json", "parquet", "text", "html", "warc", "wet", "arc"]
+Kind = Literal["web", "prose", "code"]
+
+
+class Fields(Config):
+    """Which fields of a JSON record or columns of a Parquet file mean what; all others become metadata."""
+
+    text: str = "text"
+    """The document itself: a string that every record must have."""
+
+    id: str = "id"
+    """The record's own id, kept as `input_id` and free to collide; numbers are turned into strings."""
+
+    url: str = "url"
+    """Where the document came from."""
+
+    date: str = "date"
+    """When it was written or fetched, as the input says it."""
+
+
+class Source(Config):
+    """One named set of input files."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    """Name in every table and folder: letters, digits, dot, dash and underscore."""
+
+    path: str | list[str]
+    """File, folder (read whole, without hidden files), glob (`**` too), any fsspec URL, or a list of them."""
+
+    format: Format | None = None
+    """Format of every file; left out, each file's is guessed from its suffix."""
+
+    fields: Fields = Fields()
+    """Names of the fields that hold text, id, url and date."""
+
+    kind: Kind = "prose"
+    """Which rule sets apply by default: web, prose or code."""
+
+    licence: str = ""
+    """Licence of the text, as it should stand in the dataset card."""
+
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """At most so many records, for a trial; left out, all of them."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """``path`` as a tuple, also where it is a single one."""
+        return (self.path,) if isinstance(self.path, str) else tuple(self.path)
+
+
+class Extract(Config):
+    """How text is taken out of HTML."""
+
+    engine: Literal["resiliparse"] = "resiliparse"
+    """The extractor; it keeps the main content and drops navigation, advertising and other boilerplate."""
