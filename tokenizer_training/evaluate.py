@@ -1,9 +1,9 @@
 """How well a tokenizer fits some text: what a token holds, by source or language, beside other tokenizers.
 
-Bytes per token decides how much text a context holds and what a training run costs; tokens per word (fertility)
-shows languages that a vocabulary serves badly; for scripts written without spaces read tokens per character
-instead. The share of the vocabulary that is used at all tells whether it is too large for the text. Evaluate on
-text that the vocabulary was not learned from.
+Bytes per token decides how much text a context holds and what a training run costs; tokens per word
+(fertility) shows languages that a vocabulary serves badly; for scripts written without spaces read tokens
+per character instead. The share of the vocabulary that is used at all tells whether it is too large for the
+text. Evaluate on text that the vocabulary was not learned from.
 """
 
 from collections.abc import Mapping, Sequence

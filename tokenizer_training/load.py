@@ -30,7 +30,7 @@ TOKENIZER_FILE = "tokenizer/tokenizer.json"
 """Where the output folder keeps it."""
 
 _PROBE = (
-    " The quick brown fox, isn't it, 1234567 times.\n\n\tdef f(x):\r\n    return x  # été 你好 こんにちは "
+    "The quick brown fox, isn't it, 1234567 times.\n\n\tdef f(x):\r\n    return x  # été 你好 こんにちは "
     "Привет नमस्ते สวัสดี 👩\u200d🚀 \x00 , ; ' n't  "
 )
 
@@ -197,15 +197,15 @@ def check(tokenizer: Any) -> None:
             "Use a byte-level BPE tokenizer (GPT-2, Llama 3, Qwen), or leave tokenizer.path out to train one."
         )
         raise TokenizerError(f"not a byte-level BPE tokenizer ({found})", fix=fix)
-    marked = _PROBE + "".join(SPECIAL_TOKENS)
-    ids = tokenizer.encode(marked, add_special_tokens=False).ids
-    back = tokenizer.decode(ids, skip_special_tokens=False)
-    if back != marked:
-        raise TokenizerError(
-            f"text does not survive encoding and decoding ({marked[:40]!r} came back as {back[:40]!r})",
-            fix="Use a tokenizer without add_prefix_space and without a normalizer that changes text.",
-        )
     special = {tokenizer.token_to_id(token) for token in SPECIAL_TOKENS} - {None}
-    if special & set(ids):
-        fix = "Mark them as special in the tokenizer's added_tokens."
-        raise TokenizerError("control tokens written in a text are encoded as control tokens", fix=fix)
+    for probe in (_PROBE, f" {_PROBE}", *SPECIAL_TOKENS):
+        ids = tokenizer.encode(probe, add_special_tokens=False).ids
+        back = tokenizer.decode(ids, skip_special_tokens=False)
+        if back != probe:
+            raise TokenizerError(
+                f"text does not survive encoding and decoding ({probe[:40]!r} came back as {back[:40]!r})",
+                fix="Use a tokenizer without add_prefix_space and without a normalizer that changes text.",
+            )
+        if special & set(ids):
+            what = f"{probe[:40]} written in a text is encoded as the control token"
+            raise TokenizerError(what, fix="Mark it as special in the tokenizer's added_tokens.")

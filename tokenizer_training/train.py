@@ -99,13 +99,11 @@ def learn(batches: Iterable[list[str]], config: Tokenizer) -> bytes:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    # A literal special token in the text must be counted as text, not skipped.
-    tokenizer.encode_special_tokens = True
     tokenizer.train_from_iterator(batches, trainer)
     reached = tokenizer.get_vocab_size()
     if reached < config.vocab_size:
         raise TokenizerError(
-            f"the text cannot fill the vocabulary: asked for {config.vocab_size:,} tokens, reached {reached:,}",
+            f"the text cannot fill the vocabulary: {config.vocab_size:,} tokens asked, {reached:,} reached",
             "tokenizer.vocab_size",
             f"Ask for at most {reached}, raise tokenizer.sample_bytes, or give more text.",
         )
