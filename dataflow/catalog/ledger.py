@@ -1,10 +1,10 @@
 """The ledger: one row for each input record, with its fate, as one SQL view over what each step decided.
 
-A record meets the steps in their order, and the first one that takes it out gives its fate: unreadable or not
-a document (``curate``), dropped by rules (``filter``), duplicate (``dedup``), contaminated
+A record meets the steps in their order, and the first one that takes it out gives its fate: unreadable or
+not a document (``curate``), dropped by rules (``filter``), duplicate (``dedup``), contaminated
 (``decontaminate``). What is left is in the plan (``train``, ``validation``) or is ``unused``; so it also is
-while the later steps have not run, and ``stage`` then says how far the run has come. Instruction records take
-the same way inside their one step, ``instruct``.
+while the later steps have not run, and ``stage`` then says how far the run has come. Instruction records
+take the same way inside their one step, ``instruct``.
 
 Joins are by id over narrow columns; no text is read.
 """

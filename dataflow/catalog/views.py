@@ -1,10 +1,10 @@
 """SQL views over the files of an output folder: the whole catalog is a few dozen lines of SQL and no data.
 
-Two layers. Schema ``stored`` has one view for each kind of file, as it lies on disk; a step that has not run
-gives an empty view with the columns it would have. Schema ``main`` has the tables that users ask, built on
-``stored`` alone. ``connect`` makes them afresh in memory, so they are never stale; ``write_catalog`` keeps
-the same views, by absolute paths, in ``catalog.duckdb`` for other programs. Views hold no data: nothing is
-read until it is asked for.
+Two layers. Schema ``stored`` has one view for each kind of file, as it lies on disk; a step that has not
+run gives an empty view with the columns it would have. Schema ``main`` has the tables that users ask, built
+on ``stored`` alone. ``connect`` makes them afresh in memory, so they are never stale; ``write_catalog``
+keeps the same views, by absolute paths, in ``catalog.duckdb`` for other programs. Views hold no data:
+nothing is read until it is asked for.
 """
 
 import os
@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from dataflow.catalog.ledger import ledger_sql
 from dataflow.errors import DataflowError
+from dataflow.rules.sql import quote
 from dataflow.store.documents import (
     CONTAMINATION,
     CORPUS,
@@ -185,6 +186,7 @@ def _create_views(connection: duckdb.DuckDBPyConnection, store: Storage) -> None
         "stored.about",
         f"SELECT {quote(store.root)} AS root, {VERSION} AS version, {_list(present)}::VARCHAR[] AS steps",
     )
+    _create(connection, "stored.recipe", _recipe_sql(store))
     for name, sql in VIEWS.items():
         _create(connection, name, sql)
     _create(connection, "ledger", ledger_sql(present))
@@ -222,6 +224,12 @@ def _metrics_sql(store: Storage, present: bool) -> str:
     )
 
 
+def _recipe_sql(store: Storage) -> str:
+    if not store.exists("recipe.json"):
+        return "SELECT NULL::VARCHAR AS content WHERE false"
+    return f"SELECT content FROM read_text({quote(_glob_escaped(_base(store)) + '/recipe.json')})"
+
+
 def _base(store: Storage) -> str:
     """The folder as DuckDB names it."""
     return store.root if store.is_local else str(store.fs.unstrip_protocol(store.root))
@@ -229,11 +237,6 @@ def _base(store: Storage) -> str:
 
 def _glob_escaped(path: str) -> str:
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)
-
-
-def quote(text: str) -> str:
-    """A string as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _list(texts: Collection[str]) -> str:

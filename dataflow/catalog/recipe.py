@@ -1,0 +1,34 @@
+"""What a run's own recipe says, as far as questions about its output need it: its rules."""
+
+import json
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from dataflow.errors import DataflowError
+from dataflow.rules.config import Rules
+from dataflow.rules.evaluate import Rule, active_rules
+
+
+def recipe_of_run(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """The resolved recipe that the output folder was made by."""
+    found = con.execute("SELECT content FROM stored.recipe").fetchall()
+    if not found:
+        root = con.execute("SELECT root FROM stored.about").fetchall()[0][0]
+        raise DataflowError(
+            "there is no recipe.json", root, "Run `dataflow run` with the recipe again: it writes it."
+        )
+    recipe: dict[str, Any] = json.loads(found[0][0])
+    return recipe
+
+
+def rules_of_run(con: duckdb.DuckDBPyConnection) -> list[Rule]:
+    """The rules of that recipe, as they were applied."""
+    return active_rules(Rules.model_validate(recipe_of_run(con).get("rules") or {}), signal_columns(con))
+
+
+def signal_columns(con: duckdb.DuckDBPyConnection) -> pa.Schema:
+    """The columns that rules may use."""
+    schema: pa.Schema = con.sql("FROM stored.signals LIMIT 0").to_arrow_table().schema
+    return schema

@@ -1,0 +1,140 @@
+"""The standard tables about a run: what came in, what was kept, and why the rest was not.
+
+All are queries over the catalog's views; none reads a text. Sums over all sources stand in the last row.
+"""
+
+import duckdb
+
+from dataflow.catalog.table import Table, ask
+
+_FUNNEL = """
+    count(*) AS records,
+    count(*) FILTER (fate NOT IN ('quarantined', 'skipped')) AS documents,
+    count(*) FILTER (fate NOT IN ('quarantined', 'skipped', 'dropped')) AS passed,
+    count(*) FILTER (fate NOT IN ('quarantined', 'skipped', 'dropped', 'duplicate')) AS "unique",
+    count(*) FILTER (fate = 'train') AS train,
+    count(*) FILTER (fate = 'validation') AS validation,
+    count(*) FILTER (fate = 'unused') AS unused,
+    count(*) FILTER (fate IN ('train', 'validation', 'unused')) / count(*) AS kept_share
+"""
+_BYTES = """
+    coalesce(sum(bytes_in), 0)::BIGINT AS bytes_read,
+    coalesce(sum(bytes_out), 0)::BIGINT AS bytes_stored,
+    coalesce(sum(bytes_out) FILTER (fate IN ('train', 'validation', 'unused')), 0)::BIGINT AS bytes_kept,
+    coalesce(sum(bytes_out) FILTER (fate = 'train'), 0)::BIGINT AS bytes_train
+"""
+
+
+def standard(con: duckdb.DuckDBPyConnection) -> list[Table]:
+    """Every standard table that has something to say about this run."""
+    tables = (
+        funnel_by_source(con),
+        bytes_by_source(con),
+        funnel_by_language(con),
+        reasons(con),
+        duplicates(con),
+        mixture(con),
+        tokens(con),
+        quarantine(con),
+        pii(con),
+    )
+    return [table for table in tables if table.rows]
+
+
+def funnel_by_source(con: duckdb.DuckDBPyConnection) -> Table:
+    """How many records of each source are left after each step."""
+    return ask(con, _with_total("source", _FUNNEL, "ledger"), "Records by source")
+
+
+def bytes_by_source(con: duckdb.DuckDBPyConnection) -> Table:
+    """Bytes as they came, as stored after extraction and transforms, and of the documents kept."""
+    return ask(con, _with_total("source", _BYTES, "ledger"), "Bytes by source")
+
+
+def funnel_by_language(con: duckdb.DuckDBPyConnection) -> Table:
+    """The same by language, most documents first; a record that became no document has none."""
+    if "language" not in con.table("signals").columns:
+        return Table("Documents by language", (), ())
+    from_ = "ledger JOIN (SELECT id, coalesce(language, 'unknown') AS language FROM signals) USING (id)"
+    return ask(con, _with_total("language", _FUNNEL, from_, order="records DESC"), "Documents by language")
+
+
+def _with_total(key: str, figures: str, from_: str, order: str = "") -> str:
+    # Where nothing is grouped, the empty grouping set would still give a row.
+    return (
+        f"SELECT CASE WHEN grouping({key}) = 1 THEN 'all' ELSE {key} END AS {key}, {figures} FROM {from_} "
+        f"GROUP BY GROUPING SETS (({key}), ()) HAVING count(*) > 0 "
+        f"ORDER BY grouping({key}), {order + ', ' if order else ''}{key}"
+    )
+
+
+def reasons(con: duckdb.DuckDBPyConnection) -> Table:
+    """Documents failing each rule, and those failing no other: what loosening it alone would keep."""
+    sql = """
+        WITH decided AS (
+            SELECT reasons FROM stored.filter UNION ALL SELECT reasons FROM stored.instructions_filter
+        ), failures AS (SELECT unnest(reasons) AS rule, len(reasons) = 1 AS alone FROM decided)
+        SELECT rule, count(*) AS failing, count(*) FILTER (alone) AS failing_alone,
+            count(*) / (SELECT count(*) FROM decided) AS failing_share
+        FROM failures GROUP BY rule ORDER BY failing DESC, rule
+    """
+    return ask(con, sql, "Documents that fail each rule")
+
+
+def duplicates(con: duckdb.DuckDBPyConnection) -> Table:
+    """Clusters and the documents removed from them, by source and kind of likeness."""
+    sql = """
+        SELECT
+            split_part(id, '/', 1) AS source, kind, count(*) AS removed, count(DISTINCT cluster) AS clusters,
+            max(cluster_size) AS largest_cluster, round(avg(similarity), 3) AS mean_similarity
+        FROM duplicates WHERE id <> survivor GROUP BY ALL ORDER BY removed DESC, source, kind
+    """
+    return ask(con, sql, "Duplicates")
+
+
+def mixture(con: duckdb.DuckDBPyConnection) -> Table:
+    """What the plan draws from each source for each phase."""
+    sql = """
+        SELECT
+            phase, source, count(*) AS documents, count(DISTINCT id) AS different, max(epoch) + 1 AS epochs,
+            sum(n_bytes)::BIGINT AS bytes,
+            sum(n_bytes) / sum(sum(n_bytes)) OVER (PARTITION BY phase) AS bytes_share
+        FROM plan GROUP BY phase, source ORDER BY phase, source
+    """
+    return ask(con, sql, "Mixture")
+
+
+def tokens(con: duckdb.DuckDBPyConnection) -> Table:
+    """Tokens by phase and source; for instructions also those that are trained on."""
+    sql = """
+        SELECT
+            phase, source, count(*) AS documents,
+            sum(len(tokens))::BIGINT AS tokens, sum(n_bytes)::BIGINT AS bytes,
+            round(sum(n_bytes) / nullif(sum(len(tokens)), 0), 3) AS bytes_per_token,
+            sum(list_sum(list_transform(loss_spans, lambda span: span."end" - span.start)))::BIGINT
+                AS trained_tokens
+        FROM tokens GROUP BY phase, source ORDER BY phase, source
+    """
+    return ask(con, sql, "Tokens")
+
+
+def quarantine(con: duckdb.DuckDBPyConnection) -> Table:
+    """Records that became no document, by reason."""
+    sql = """
+        SELECT
+            source, fate, reason, count(*) AS records,
+            sum(bytes_in)::BIGINT AS bytes_in, min(input) AS example
+        FROM quarantine GROUP BY source, fate, reason ORDER BY records DESC, source, fate, reason
+    """
+    return ask(con, sql, "Records that became no document")
+
+
+def pii(con: duckdb.DuckDBPyConnection) -> Table:
+    """Personal data replaced, by kind."""
+    sql = """
+        SELECT
+            kind, action, count(*) AS spans,
+            count(DISTINCT id) AS documents, count(DISTINCT hash) AS different
+        FROM pii GROUP BY kind, action ORDER BY spans DESC, kind, action
+    """
+    return ask(con, sql, "Personal data replaced")
