@@ -1,10 +1,10 @@
 """The line rules of C4 (Raffel et al. 2020, section 2.2): keep the lines that look like sentences.
 
-A line stays if it ends in terminal punctuation (and not in an ellipsis), has at least 3 words, no word over 1,000
-characters, and neither ``javascript`` nor a policy phrase; citation marks such as ``[3]`` are cut out first. All
-lines of a batch stand in one Arrow array and each rule is one regular expression in RE2, so that a line costs no
-Python. Two things differ from C4 on purpose: punctuation of every script ends a line, and blank lines between
-kept lines stay (one at most), for paragraphs are worth having.
+A line stays if it ends in terminal punctuation (and not in an ellipsis), has at least 3 words, no word over
+1,000 characters, and neither ``javascript`` nor a policy phrase; citation marks such as ``[3]`` are cut out
+first. All lines of a batch stand in one Arrow array and each rule is one regular expression in RE2, so that a
+line costs no Python. Two things differ from C4 on purpose: punctuation of every script ends a line, and blank
+lines between kept lines stay (one at most), for paragraphs are worth having.
 """
 
 import numpy as np

@@ -1,7 +1,8 @@
 """The text transforms by name, and how a list of them is applied.
 
-A transform is a function from a column of texts to a column of texts and the number of changes in each row. Each
-is idempotent: applied twice it does nothing the second time. To add one, write the function and name it here.
+A transform is a function from a column of texts to a column of texts and the number of changes in each row.
+Each is idempotent: applied twice it does nothing the second time. To add one, write the function and name it
+here.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +20,9 @@ Transform = Callable[[pa.LargeStringArray], tuple[pa.LargeStringArray, np.ndarra
 TRANSFORMS: dict[str, Transform] = {"unicode": clean_unicode, "c4_lines": c4_lines}
 
 
-def apply(names: Sequence[str], texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, dict[str, np.ndarray]]:
+def apply(
+    names: Sequence[str], texts: pa.LargeStringArray
+) -> tuple[pa.LargeStringArray, dict[str, np.ndarray]]:
     """The texts after the named transforms in order, and under each name the changes per row."""
     changes: dict[str, np.ndarray] = {}
     for name in names:

@@ -1,9 +1,10 @@
-"""Clean Unicode: mojibake repaired, NFC, no control characters, ``\\n`` for every line break, no runs of white space.
+"""Clean Unicode: mojibake repaired, NFC, no control characters, ``\\n`` for every line break, no runs of
+white space.
 
-The idea: whole columns are looked at by RE2 in Arrow first, and only rows in which something could be wrong are
-touched in Python. ftfy, slow and worse than linear on long texts, sees only the lines that look suspicious, in
-pieces. Kept on purpose: indentation (code, poems), joiners and direction marks (Persian, Hindi, emoji), zero-width
-spaces (Khmer and Thai word breaks), the ideographic space.
+The idea: whole columns are looked at by RE2 in Arrow first, and only rows in which something could be wrong
+are touched in Python. ftfy, slow and worse than linear on long texts, sees only the lines that look
+suspicious, in pieces. Kept on purpose: indentation (code, poems), joiners and direction marks (Persian,
+Hindi, emoji), zero-width spaces (Khmer and Thai word breaks), the ideographic space.
 """
 
 import re
@@ -20,7 +21,7 @@ PIECE = 4_000
 """Characters of a line that ftfy sees at once."""
 
 MAX_MARKS = 30
-"""Combining marks in a row that are kept: the stream-safe limit of UAX #15 section 13, which also keeps NFC linear."""
+"""Combining marks in a row that are kept: the stream-safe limit of UAX #15, which also keeps NFC linear."""
 
 _MAX_PASSES = 8
 
@@ -28,7 +29,7 @@ _CONTROL = r"\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufff9-\ufffb\ufffe\uffff
 _BREAKS = r"\r\x0b\x0c\x85\u2028\u2029"
 _SPACES = r"\xa0\u1680\u2000-\u200a\u202f\u205f"
 
-_BREAK = re.compile(rf"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_BREAK = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _REMOVED = re.compile(f"[{_CONTROL}\xad]")
 _SPACE = re.compile(f"[{_SPACES}]")
 _TRAILING = re.compile(r"[ \t]+(?=\n)|[ \t]+\Z")
@@ -44,7 +45,7 @@ _MANY_MARKS = rf"\p{{M}}{{{MAX_MARKS + 1}}}"
 
 
 def clean_unicode(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, np.ndarray]:
-    """Cleaned texts, and per text the changes: characters removed or replaced, runs folded, lines repaired."""
+    """Cleaned texts, and per text the changes: characters replaced, runs folded, lines repaired."""
     changes = np.zeros(len(texts), np.int64)
     suspects = np.flatnonzero(_suspects(texts))
     if len(suspects) == 0:
@@ -59,12 +60,14 @@ def clean_unicode(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, np.n
         return texts, changes
     mask = np.zeros(len(texts), bool)
     mask[list(cleaned)] = True
-    replaced = pc.replace_with_mask(texts, pa.array(mask), pa.array(list(cleaned.values()), pa.large_string()))
+    replaced = pc.replace_with_mask(
+        texts, pa.array(mask), pa.array(list(cleaned.values()), pa.large_string())
+    )
     return replaced, changes
 
 
 def clean_text(text: str) -> tuple[str, int]:
-    """One text cleaned, and its changes. Passes repeat until nothing moves, for one repair may bare another."""
+    """One text cleaned, and its changes. Passes repeat until nothing moves: one repair may bare another."""
     changes = 0
     for _ in range(_MAX_PASSES):
         cleaned, changed = _one_pass(text)
@@ -76,7 +79,7 @@ def clean_text(text: str) -> tuple[str, int]:
 
 def _suspects(texts: pa.LargeStringArray) -> np.ndarray:
     """Which rows need a look in Python."""
-    found = pc.match_substring_regex(texts, _ANY_SUSPICION).to_numpy(zero_copy_only=False)
+    found: np.ndarray = pc.match_substring_regex(texts, _ANY_SUSPICION).to_numpy(zero_copy_only=False)
     foreign = ~pc.string_is_ascii(texts).to_numpy(zero_copy_only=False) & ~found
     rows = np.flatnonzero(foreign)
     if len(rows):
