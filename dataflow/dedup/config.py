@@ -1,4 +1,4 @@
-"""What a recipe says about duplicates. Light to import: ``curate`` needs the shape of the signatures from it."""
+"""What a recipe says about duplicates. Light to import: ``curate`` takes the shape of signatures from it."""
 
 from typing import Annotated, Literal
 
@@ -14,17 +14,17 @@ class Near(Config):
     1 - (1 - J^rows)^bands: with 14 bands of 8 rows, half of the pairs at J = 0.685, 99 % at 0.85.
     """
 
-    bands: int = Field(14, ge=1)
+    bands: int = Field(default=14, ge=1)
     """Bands of a signature; more bands find more pairs, and more false candidates to verify."""
 
-    rows: int = Field(8, ge=1)
+    rows: int = Field(default=8, ge=1)
     """MinHash values in a band; more rows ask for more likeness. Signatures have bands x rows values."""
 
-    shingle: int = Field(5, ge=1)
+    shingle: int = Field(default=5, ge=1)
     """Words in a shingle. Documents with fewer words are deduplicated exactly only."""
 
-    similarity: float = Field(0.7, gt=0, le=1)
-    """Share of equal signature values (the estimate of J) from which on two candidates are near-duplicates."""
+    similarity: float = Field(default=0.7, gt=0, le=1)
+    """Share of equal signature values (the estimate of J) at which two candidates are near-duplicates."""
 
     @property
     def permutations(self) -> int:
@@ -49,7 +49,7 @@ class Dedup(Config):
     """SQL sort key over the columns of signals: the first document of a cluster stays. Ties go by id."""
 
     cluster: Literal["greedy", "components"] = "greedy"
-    """greedy: a document goes only if it resembles one that stays. components: all but the first of a cluster go."""
+    """greedy: a document goes only if it resembles one that stays. components: all but the first go."""
 
     memory_limit: Size = 2_000_000_000
-    """Bytes that finding duplicates may hold in memory; beyond, it works on disk. No decision depends on it."""
+    """Bytes that finding duplicates may hold in memory before it works on disk. No decision depends on it."""

@@ -13,7 +13,7 @@ class Rules(Config):
     """Which documents stay: named SQL conditions over their signals, all of which must hold."""
 
     sets: tuple[str, ...] = DEFAULT_SETS
-    """Rule sets to apply, in the order in which their reasons are listed. A set says for which kinds of source it is."""
+    """Rule sets to apply, in the order in which reasons are listed. A set says for which kinds of source."""
 
     keep_languages: tuple[str, ...] = ()
     """Languages to keep, as codes of the language identification (en, de, zh). Empty: all."""

@@ -173,7 +173,7 @@ def apply(signals: pa.Table, rules: Sequence[Rule]) -> pa.Table:
 
 
 def _culprit(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule], error: duckdb.Error) -> Exception:
-    """The error to raise: the rule that cannot be computed for some document, such as a cast of a bad date."""
+    """The error to raise: a rule that cannot be computed for some document, such as a cast of a bad date."""
     import duckdb
 
     from dataflow.rules.sql import brief

@@ -55,7 +55,7 @@ def quote_name(name: str) -> str:
 
 
 class Checker:
-    """Checks expressions against the columns of one table; ``where`` below is the place to name in an error."""
+    """Checks expressions against the columns of one table; ``where`` is the place that an error names."""
 
     def __init__(self, columns: pa.Schema) -> None:
         self.columns = columns
