@@ -1,7 +1,7 @@
 """The raw buffers of an Arrow string array, as numpy sees them, without a copy.
 
-A kernel gets one run of bytes and one run of offsets into it. A slice of an array shares the bytes of the whole and
-only moves along the offsets, so document ``i`` is always ``data[offsets[i]:offsets[i + 1]]``.
+A kernel gets one run of bytes and one run of offsets into it. A slice of an array shares the bytes of the
+whole and only moves along the offsets, so document ``i`` is always ``data[offsets[i]:offsets[i + 1]]``.
 """
 
 from typing import Any

@@ -1,8 +1,9 @@
 """What every Unicode character is to the kernels: one 32-bit entry a code point, all planes, looked up once.
 
-An entry packs the kind (symbol, space, joiner, mark, digit, letter, or a character of a script without spaces), a few
-flags, the script and the change to lower case. Entries of most code points come from ``unicodedata``; the great uniform
-blocks (Han, Hangul, planes 2 and 3) are filled by range, which keeps the table at some 40 ms, built on first use.
+An entry packs the kind (symbol, space, joiner, mark, digit, letter, or a character of a script without
+spaces), a few flags, the script and the change to lower case. Entries of most code points come from
+``unicodedata``; the great uniform blocks (Han, Hangul, planes 2 and 3) are filled by range, which keeps the
+table at some 40 ms, built on first use.
 
 Lower case is the simple mapping, one character to one: ``İ`` becomes ``i``, and a final sigma stays ``σ``.
 """
@@ -45,7 +46,7 @@ SPACELESS_SCRIPTS: dict[str, tuple[tuple[int, int], ...]] = {
     "khmer": ((0x1780, 0x17FF),),
     "myanmar": ((0x1000, 0x109F), (0xA9E0, 0xA9FE), (0xAA60, 0xAA7F)),
 }
-"""Scripts written without spaces, by code point range (Unicode Scripts.txt, with the marks and digits they share)."""
+"""Scripts written without spaces, by code point range (Unicode Scripts.txt, with shared marks and digits)."""
 
 JOINERS = "'-\u2019\u2010\u2011\u00ad\u200c\u200d"
 """Inside a word these belong to it: apostrophes, hyphens, the soft hyphen and the zero-width (non-)joiner."""
@@ -67,13 +68,14 @@ _LISTED = (
 
 # Unicode PropList.txt, Sentence_Terminal, and the ellipsis; first and last code point of each run.
 _TERMINALS = """
-21 2E 3F 589 61D-61F 6D4 700-702 7F9 837 839 83D-83E 964-965 104A-104B 1362 1367-1368 166E 1735-1736 17D4-17D5 1803 1809
-1944-1945 1AA8-1AAB 1B4E-1B4F 1B5A-1B5B 1B5E-1B5F 1B7D-1B7F 1C3B-1C3C 1C7E-1C7F 2024 2026 203C-203D 2047-2049 2CF9-2CFB
-2E2E 2E3C 2E53-2E54 2E60-2E61 3002 A4FF A60E-A60F A6F3 A6F7 A876-A877 A8CE-A8CF A92F A9C8-A9C9 AA5D-AA5F AAF0-AAF1 ABEB
-FE12 FE15-FE16 FE52 FE56-FE57 FF01 FF0E FF1F FF61 10A56-10A57 10F55-10F59 10F86-10F89 11047-11048 110BE-110C1 11141-11143
-111C5-111C6 111CD 111DE-111DF 11238-11239 1123B-1123C 112A9 113D4-113D5 1144B-1144C 115C2-115C3 115C9-115D7 11641-11642
-1173C-1173E 11944 11946 11A42-11A43 11A9B-11A9C 11C41-11C42 11EF7-11EF8 11F43-11F44 16A6E-16A6F 16AF5 16B37-16B38 16B44
-16D6E-16D6F 16E98 1BC9F 1DA88
+21 2E 3F 589 61D-61F 6D4 700-702 7F9 837 839 83D-83E 964-965 104A-104B 1362 1367-1368 166E 1735-1736
+17D4-17D5 1803 1809 1944-1945 1AA8-1AAB 1B4E-1B4F 1B5A-1B5B 1B5E-1B5F 1B7D-1B7F 1C3B-1C3C 1C7E-1C7F 2024
+2026 203C-203D 2047-2049 2CF9-2CFB 2E2E 2E3C 2E53-2E54 2E60-2E61 3002 A4FF A60E-A60F A6F3 A6F7 A876-A877
+A8CE-A8CF A92F A9C8-A9C9 AA5D-AA5F AAF0-AAF1 ABEB FE12 FE15-FE16 FE52 FE56-FE57 FF01 FF0E FF1F FF61
+10A56-10A57 10F55-10F59 10F86-10F89 11047-11048 110BE-110C1 11141-11143 111C5-111C6 111CD 111DE-111DF
+11238-11239 1123B-1123C 112A9 113D4-113D5 1144B-1144C 115C2-115C3 115C9-115D7 11641-11642 1173C-1173E
+11944 11946 11A42-11A43 11A9B-11A9C 11C41-11C42 11EF7-11EF8 11F43-11F44 16A6E-16A6F 16AF5 16B37-16B38
+16B44 16D6E-16D6F 16E98 1BC9F 1DA88
 """
 
 # Those of scripts without spaces: Chinese and Japanese full and half width, Myanmar, Khmer.
@@ -82,7 +84,7 @@ _TERMINALS_ALONE = "3002 FE12 FE15-FE16 FE52 FE56-FE57 FF01 FF0E FF1F FF61 104A-
 
 @cache
 def table() -> npt.NDArray[np.uint32]:
-    """The entry of every code point; zero (a symbol) where nothing is assigned. Shared: not to be written to."""
+    """The entry of every code point; zero (a symbol) where nothing is assigned. Read-only."""
     entries = np.zeros(TABLE_SIZE, np.uint32)
     for first, last in _LISTED:
         entries[first : last + 1] = [_entry(chr(point)) for point in range(first, last + 1)]

@@ -1,7 +1,7 @@
 """Repeated lines and paragraphs of each document: how many there are, and how many characters they hold.
 
-A line is known by the 64-bit hash of its text without outer white space, a paragraph by the hashes of its lines. The
-second and later copies count as duplicates, the first does not.
+A line is known by the 64-bit hash of its text without outer white space, a paragraph by the hashes of its
+lines. The second and later copies count as duplicates, the first does not.
 """
 
 import numpy as np

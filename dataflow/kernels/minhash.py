@@ -1,10 +1,11 @@
 """MinHash signatures (Broder 1997): how alike two documents are, kept in a few hundred bytes each.
 
-A shingle is a run of ``shingle`` words, hashed to 64 bits from the words' own hashes; a document with fewer words is one
-shingle of all of them. Permutation ``k`` is the bijection ``x -> a[k] * x + b[k]`` modulo 2^64 with ``a`` odd: the shingle
-hashes are already well mixed, so the cheap multiply-add estimates as well as one modulo the prime 2^61 - 1 and needs no
-128-bit product. The share of equal positions of two signatures estimates the Jaccard similarity of their shingle sets,
-with standard error ``sqrt(J (1 - J) / permutations)``.
+A shingle is a run of ``shingle`` words, hashed to 64 bits from the words' own hashes; a document with fewer
+words is one shingle of all of them. Permutation ``k`` is the bijection ``x -> a[k] * x + b[k]`` modulo 2^64
+with ``a`` odd: the shingle hashes are already well mixed, so the cheap multiply-add estimates as well as one
+modulo the prime 2^61 - 1 and needs no 128-bit product. The share of equal positions of two signatures
+estimates the Jaccard similarity of their shingle sets, with standard error ``sqrt(J (1 - J) /
+permutations)``.
 """
 
 import numpy as np
@@ -27,7 +28,7 @@ _SHIFT = np.uint64(33)
 
 
 def permutation_parameters(permutations: int, seed: int = 1) -> tuple[Hashes, Hashes]:
-    """``a`` (odd) and ``b`` of each permutation, drawn by SplitMix64 from ``seed``; a prefix of any longer draw."""
+    """``a`` (odd) and ``b`` of each permutation, drawn by SplitMix64; the first ones of any longer draw."""
     draws = [_splitmix64(seed, index) for index in range(2 * permutations)]
     parameters = np.array(draws, np.uint64).reshape(permutations, 2)
     return np.ascontiguousarray(parameters[:, 0] | np.uint64(1)), np.ascontiguousarray(parameters[:, 1])
@@ -51,7 +52,7 @@ def sign(
     b: Hashes,
     signatures: npt.NDArray[np.uint64],
 ) -> None:
-    """Fill one row of ``signatures`` for each document, whose words are ``word_start[i]:word_start[i + 1]``."""
+    """Fill one row of ``signatures`` for each document, words ``word_start[i]:word_start[i + 1]``."""
     block = np.empty(BLOCK, np.uint64)
     for document in range(word_start.shape[0] - 1):
         first, last = word_start[document], word_start[document + 1]

@@ -1,8 +1,9 @@
 """Repetition of word n-grams, n = 2..10: characters under the most frequent one, and under repeated ones.
 
-An (n+1)-gram can only repeat where both n-grams inside it do, so each length looks at the places that survived the one
-before: after the bigrams, a text without much repetition costs next to nothing. Places are counted in an open-addressed
-table of 32-bit positions, 4 bytes an entry. n-grams are known by 64-bit hashes (Rae et al. 2021, section A1.1).
+An (n+1)-gram can only repeat where both n-grams inside it do, so each length looks at the places that
+survived the one before: after the bigrams, a text without much repetition costs next to nothing. Places are
+counted in an open-addressed table of 32-bit positions, 4 bytes an entry. n-grams are known by 64-bit hashes
+(Rae et al. 2021, section A1.1).
 """
 
 import numpy as np
@@ -98,8 +99,8 @@ def count_repetition(
 ) -> None:
     """Fill one row of ``counts`` for each document: characters for each length of TOP, then of DUPLICATE.
 
-    ``keys``, ``places``, ``first`` and ``copies`` are scratch of at least the words of the longest document, ``table`` of
-    the next power of two above 1.5 times that (and at least 16).
+    ``keys``, ``places``, ``first`` and ``copies`` are scratch of at least the words of the longest document,
+    ``table`` of the next power of two from 1.5 times that, at least 16.
     """
     for document in range(word_start.shape[0] - 1):
         start, end = word_start[document], word_start[document + 1]

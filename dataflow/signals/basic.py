@@ -1,7 +1,8 @@
-"""Sizes of a document, which every output has: characters, words, lines, paragraphs, and how much is written without spaces.
+"""Sizes of a document, which every output has: characters, words, lines, paragraphs, and how much is written
+without spaces.
 
-Words of scripts without spaces cannot be counted without a dictionary; they are estimated from characters, with one
-constant for each script: rough for one document, right on the whole, and the same for every run.
+Words of scripts without spaces cannot be counted without a dictionary; they are estimated from characters,
+with one constant for each script: rough for one document, right on the whole, and the same for every run.
 """
 
 from fractions import Fraction
@@ -32,7 +33,9 @@ def n_characters(counts: Counts) -> Values:
 
 @signal(unit="words", reference="ours; inner hyphens and apostrophes belong to the word")
 def n_words(counts: Counts) -> Values:
-    """Runs of letters, marks and digits; in scripts without spaces characters / 1.6 (Han), 2 (Kana), 4 (Thai, Lao), 5 (Khmer, Myanmar), rounded up."""
+    """Runs of letters, marks and digits; in scripts without spaces characters by a constant (Han 1.6, Kana 2,
+    Thai and Lao 4, Khmer and Myanmar 5), rounded up.
+    """
     return words(counts)
 
 
@@ -64,7 +67,8 @@ def words(counts: Counts) -> Values:
 
 def spaceless_characters(counts: Counts) -> Values:
     """Letters, marks and digits of the scripts without spaces."""
-    return np.sum([counts[f"{script}_characters"] for script in CHARACTERS_PER_WORD], axis=0)
+    total: Values = np.sum([counts[f"{script}_characters"] for script in CHARACTERS_PER_WORD], axis=0)
+    return total
 
 
 def word_characters(counts: Counts) -> Values:

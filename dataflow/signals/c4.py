@@ -1,8 +1,9 @@
 """C4's document measures (Raffel et al. 2020, section 2.2); its line rules are a transform, applied before.
 
-A sentence needs no language model here: it is a stretch of a line with at least one word, up to one of Unicode's
-sentence-ending marks (or ``…``) before white space, closing quotes and brackets between them allowed, or up to the line's
-end; in scripts without spaces the mark is enough. So an abbreviation counts as an end, and a decimal point does not.
+A sentence needs no language model here: it is a stretch of a line with at least one word, up to one of
+Unicode's sentence-ending marks (or ``…``) before white space, closing quotes and brackets between them
+allowed, or up to the line's end; in scripts without spaces the mark is enough. So an abbreviation counts as
+an end, and a decimal point does not.
 """
 
 from dataflow.signals.signal import Counts, Values, signal

@@ -11,7 +11,7 @@ FINEWEB = "Penedo et al. 2024, section 3.5"
 
 @signal(unit="share", reference=FINEWEB)
 def punctuation_line_share(counts: Counts) -> Values:
-    """Lines that end in a sentence-ending mark or …, closing quotes and brackets after it allowed, among lines."""
+    """Lines that end in a sentence-ending mark or …, with or without closing quotes, among lines."""
     return share(counts["punctuation_lines"], counts["lines"])
 
 

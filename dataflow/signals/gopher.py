@@ -1,8 +1,9 @@
 """Gopher's measures of quality and repetition (Rae et al. 2021, section A1.1 and table A1).
 
-Where the paper leaves the arithmetic open, ours: a share of characters is of the characters that could be in it (of lines
-less outer white space, or of words), each is counted once however many n-grams lie over it, and the first copy of
-anything is no repetition. So every share lies between 0 and 1, and longer n-grams never cover more than shorter ones.
+Where the paper leaves the arithmetic open, ours: a share of characters is of the characters that could be in
+it (of lines less outer white space, or of words), each is counted once however many n-grams lie over it, and
+the first copy of anything is no repetition. So every share lies between 0 and 1, and longer n-grams never
+cover more than shorter ones.
 """
 
 from dataflow.signals.basic import spaceless_characters, word_characters, words
@@ -12,7 +13,7 @@ QUALITY = "Rae et al. 2021, section A1.1, quality filtering"
 REPETITION = "Rae et al. 2021, section A1.1 and table A1, repetition removal"
 
 
-@signal(unit="ratio", reference=QUALITY)
+@signal(unit="characters a word", reference=QUALITY)
 def mean_word_length(counts: Counts) -> Values:
     """Mean characters of a word in scripts with spaces; 0 without such words."""
     return share(counts["spaced_word_characters"], counts["spaced_words"])
@@ -44,7 +45,7 @@ def ellipsis_line_share(counts: Counts) -> Values:
 
 @signal(unit="share", reference=QUALITY)
 def alphabetic_word_share(counts: Counts) -> Values:
-    """Words with a letter among words; in scripts without spaces each character is a word, and a mark a letter."""
+    """Words with a letter among words; without spaces each character is a word, and a mark a letter."""
     return share(counts["words_with_letter"], counts["spaced_words"] + spaceless_characters(counts))
 
 
@@ -68,7 +69,7 @@ def duplicate_paragraph_share(counts: Counts) -> Values:
 
 @signal(unit="share", reference=REPETITION)
 def duplicate_line_character_share(counts: Counts) -> Values:
-    """Characters of second and later copies of a line among characters of lines, outer white space left out."""
+    """Characters of second and later copies of a line among characters of lines, less outer white space."""
     return share(counts["duplicate_line_characters"], counts["line_characters"])
 
 
@@ -83,8 +84,8 @@ def _top(n: int) -> Signal:
         return share(counts[f"top_{n}gram_characters"], word_characters(counts))
 
     values.__doc__ = (
-        f"Characters of the words under the most frequent {n}-gram of words (of equals the longest, then the first) "
-        "among characters of words; 0 if none occurs twice."
+        f"Characters of the words under the most frequent {n}-gram of words (of equals the longest, then the "
+        "first) among characters of words; 0 if none occurs twice."
     )
     return signal(unit="share", reference=REPETITION, name=f"top_{n}gram_character_share")(values)
 
@@ -93,7 +94,9 @@ def _duplicate(n: int) -> Signal:
     def values(counts: Counts) -> Values:
         return share(counts[f"duplicate_{n}gram_characters"], word_characters(counts))
 
-    values.__doc__ = f"Characters of the words under second and later copies of {n}-grams of words among characters of words."
+    values.__doc__ = (
+        f"Characters of the words under second and later copies of {n}-grams among characters of words."
+    )
     return signal(unit="share", reference=REPETITION, name=f"duplicate_{n}gram_character_share")(values)
 
 

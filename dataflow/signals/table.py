@@ -1,7 +1,7 @@
 """All signals in one table, and their columns for a batch of documents.
 
-Sizes (``basic``) are always computed; the recipe names the other families. ``EXTRA`` are columns that later models add under
-names known here, so that rules and readers find their type and definition in the same place.
+Sizes (``basic``) are always computed; the recipe names the other families. ``EXTRA`` are columns that later
+models add under names known here, so that rules and readers find their type and definition in the same place.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def signals_of(families: Sequence[str]) -> tuple[Signal, ...]:
 
 
 def schema(families: Sequence[str], extra: Sequence[str] = ()) -> pa.Schema:
-    """Names and types of the columns of ``families``, the basic ones first, then the ``extra`` ones by name."""
+    """Names and types of the columns of ``families``, basic ones first, then the ``extra`` ones named."""
     known = {s.name: s for s in EXTRA}
     for name in extra:
         if name not in known:
@@ -81,7 +81,7 @@ def compute(
         texts: the documents, asked for their language only.
         analysis: what ``dataflow.kernels.scan.analyse`` found in them.
         families: of FAMILIES, in any order.
-        language_model: path of lid.176.ftz as ``language.find_model`` gives it; none without the family ``language``.
+        language_model: what ``language.find_model`` gives; needed for the family ``language`` alone.
     """
     columns = {s.name: s.compute(analysis.statistics) for s in signals_of(families) if s.values is not None}
     if "language" in families:
