@@ -1,0 +1,211 @@
+"""The one pass over a shard: read, extract, transform, scrub, measure, sign, write.
+
+Everything that needs a document's text happens here, batch by batch, so that a text is read once and memory is
+bounded by a batch. Signals and signature are of the text *as stored*; what happens to a document afterwards is
+decided from them without opening the text again. Every record of the input ends in ``documents`` or in
+``quarantine``; the counts returned say so.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataflow.dedup.exact import exact_hashes
+from dataflow.kernels.scan import analyse
+from dataflow.readers.open import Batch, read
+from dataflow.readers.source import Extract, Source
+from dataflow.signals import table as signal_table
+from dataflow.store import documents as tables
+from dataflow.store.manifest import Made
+from dataflow.store.shards import InputShard
+from dataflow.store.storage import Storage
+from dataflow.transforms import table as transforms
+from dataflow.transforms.metadata import scrub_metadata
+from dataflow.transforms.pii import Pii, scrub, scrub_strings
+
+VERSION = 1
+"""Raised when the same shard and settings would give other bytes; includes signals, transforms and readers."""
+
+_BATCH_BYTES = 8_000_000
+
+Annotator = Callable[[pa.LargeStringArray], Mapping[str, pa.Array]]
+"""Columns computed above this package (a quality score, a token count), from texts as stored."""
+
+
+@dataclass(frozen=True)
+class Curation:
+    """All that decides the bytes written for a shard, besides the shard itself."""
+
+    source: Source
+    extract: Extract
+    transforms: tuple[str, ...]
+    pii: Pii
+    signals: tuple[str, ...]
+    language_model: str  # path
+    permutations: int
+    shingle: int
+    annotators: tuple[Annotator, ...] = ()
+    annotations: Mapping[str, pa.DataType] = field(default_factory=dict)  # columns that the annotators add
+
+
+def curate(shard: InputShard, curation: Curation, store: Storage) -> Made:
+    """Write the four parts of a shard: documents, signals, pii, quarantine.
+
+    Counts: ``records`` read, of which ``documents``, ``quarantined`` and ``skipped``; ``bytes_in`` and
+    ``bytes_out`` of the documents; ``pii_spans``; ``changed:<transform>`` documents.
+    """
+    part = f"{shard.source}/{shard.name}.parquet"
+    outputs = {name: f"{name}/{part}" for name in ("documents", "signals", "pii", "quarantine")}
+    schemas = {
+        "documents": tables.DOCUMENTS,
+        "signals": signals_schema(curation),
+        "pii": tables.PII,
+        "quarantine": tables.QUARANTINE,
+    }
+    counts = Counter[str](records=0, documents=0, quarantined=0, skipped=0)
+    with ExitStack() as stack:
+        writers = {
+            name: stack.enter_context(store.parquet_writer(outputs[name], schema))
+            for name, schema in schemas.items()
+        }
+        for batch in gathered(_limited(_batches(shard, curation), curation.source.limit)):
+            produced = _process(batch, curation, counts)
+            for name, columns in produced.items():
+                writers[name].write_table(pa.table(columns, schema=schemas[name]))
+    return Made(tuple(outputs.values()), counts)
+
+
+def signals_schema(curation: Curation) -> pa.Schema:
+    """Columns of a signals part: what filter and mix need to know of a document without its text."""
+    known = {"id": pa.string(), "source": pa.string(), "kind": pa.string(), "url": pa.string()}
+    known |= {"date": pa.string(), "n_bytes": pa.int64()}
+    measured = signal_table.schema(curation.signals, curation.annotations)
+    return pa.schema([*(pa.field(name, kind) for name, kind in known.items()), *measured])
+
+
+def prepare(batch: Batch, curation: Curation) -> tuple[pa.LargeStringArray, pa.Table, dict[str, int]]:
+    """Texts as they are stored, the PII spans found in them, and how many documents each transform changed."""
+    texts, changes = transforms.apply(curation.transforms, batch.documents.column("text"))
+    scrubbed = scrub(texts, curation.pii)
+    changed = {f"changed:{name}": int(np.count_nonzero(count)) for name, count in changes.items()}
+    return scrubbed.texts, scrubbed.spans, changed
+
+
+def gathered(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same rows in batches of ``_BATCH_BYTES`` or more: a shard may be thousands of tiny files."""
+    held: list[Batch] = []
+    n_bytes = 0
+    for batch in batches:
+        held.append(batch)
+        n_bytes += batch.documents.nbytes + batch.rejects.nbytes
+        if n_bytes >= _BATCH_BYTES:
+            yield _joined(held)
+            held, n_bytes = [], 0
+    if held:
+        yield _joined(held)
+
+
+def _joined(batches: list[Batch]) -> Batch:
+    return Batch(
+        pa.concat_batches([batch.documents for batch in batches]),
+        pa.concat_batches([batch.rejects for batch in batches]),
+    )
+
+
+def _batches(shard: InputShard, curation: Curation) -> Iterator[Batch]:
+    for piece in shard.pieces:
+        yield from read(piece, curation.source, curation.extract)
+
+
+def _limited(batches: Iterator[Batch], limit: int | None) -> Iterator[Batch]:
+    """The first ``limit`` records, whether they could be read or not."""
+    left = limit
+    for batch in batches:
+        if left is None or batch.documents.num_rows + batch.rejects.num_rows <= left:
+            left = None if left is None else left - batch.documents.num_rows - batch.rejects.num_rows
+            yield batch
+            continue
+        numbers = np.sort(
+            np.concatenate([batch.documents.column("record").to_numpy(), batch.rejects.column("record").to_numpy()])
+        )
+        if left > 0:
+            last = pa.scalar(int(numbers[left - 1]))
+            documents, rejects = (
+                rows.filter(pc.less_equal(rows.column("record"), last)) for rows in (batch.documents, batch.rejects)
+            )
+            yield Batch(documents, rejects)
+        return
+
+
+def _process(batch: Batch, curation: Curation, counts: Counter[str]) -> dict[str, dict[str, pa.Array]]:
+    """The rows of all four tables for one batch."""
+    read_rows, rejects = batch.documents, batch.rejects
+    texts, spans, changed = prepare(batch, curation)
+    ids = _ids(curation.source.name, read_rows.column("input"), read_rows.column("record"))
+    n_bytes = pc.cast(pc.binary_length(texts), pa.int64())
+    analysis = analyse(texts, curation.permutations, curation.shingle)
+    url = scrub_strings(read_rows.column("url"), curation.pii)
+    shared = {
+        "id": ids,
+        "source": _repeated(curation.source.name, len(ids)),
+        "url": url,
+        "date": read_rows.column("date"),
+        "n_bytes": n_bytes,
+    }
+    measured = signal_table.compute(texts, analysis, curation.signals, curation.language_model)
+    for annotator in curation.annotators:
+        measured |= annotator(texts)
+    counts.update(changed)
+    counts.update(
+        records=len(ids) + rejects.num_rows,
+        documents=len(ids),
+        quarantined=pc.sum(pc.equal(rejects.column("fate"), "quarantined")).as_py() or 0,
+        skipped=pc.sum(pc.equal(rejects.column("fate"), "skipped")).as_py() or 0,
+        bytes_in=pc.sum(read_rows.column("bytes_in")).as_py() or 0,
+        bytes_out=pc.sum(n_bytes).as_py() or 0,
+        pii_spans=spans.num_rows,
+    )
+    return {
+        "documents": {
+            **shared,
+            "input_id": read_rows.column("input_id"),
+            "text": texts,
+            "licence": _repeated(curation.source.licence, len(ids)),
+            "metadata": scrub_metadata(read_rows.column("metadata"), curation.pii),
+            "bytes_in": read_rows.column("bytes_in"),
+            "exact_hash": exact_hashes(texts),
+            "signature": _rows_as_binary(analysis.signatures),
+        },
+        "signals": {**shared, "kind": _repeated(curation.source.kind, len(ids)), **measured},
+        "pii": {
+            "id": ids.take(spans.column("row").combine_chunks()),
+            **{name: spans.column(name).combine_chunks() for name in tables.PII.names if name != "id"},
+        },
+        "quarantine": {
+            "id": _ids(curation.source.name, rejects.column("input"), rejects.column("record")),
+            "source": _repeated(curation.source.name, rejects.num_rows),
+            **{name: rejects.column(name) for name in tables.QUARANTINE.names if name not in ("id", "source")},
+        },
+    }
+
+
+def _ids(source: str, inputs: pa.StringArray, records: pa.Int64Array) -> pa.StringArray:
+    numbered = pc.binary_join_element_wise(inputs, pc.cast(records, pa.string()), "#")
+    return pc.binary_join_element_wise(source, numbered, "/")
+
+
+def _repeated(value: str, length: int) -> pa.StringArray:
+    return pa.repeat(pa.scalar(value, pa.string()), length)
+
+
+def _rows_as_binary(signatures: np.ndarray) -> pa.BinaryArray:
+    """Each row of a (documents, permutations) uint64 array as little-endian bytes."""
+    width = 8 * signatures.shape[1]
+    flat = np.ascontiguousarray(signatures, dtype="<u8")
+    rows = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(signatures), [None, pa.py_buffer(flat)])
+    return rows.cast(pa.binary())

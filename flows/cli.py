@@ -1,0 +1,221 @@
+"""The command ``dataflow``. Prefect, torch and the kernels are imported by the commands that need them, not here."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from dataflow.errors import DataflowError, RecipeError
+from flows.steps import STEPS
+
+app = typer.Typer(
+    name="dataflow",
+    help="From raw text to a trained language model, with every document accounted for.",
+    epilog="Start with `dataflow demo`, or write a recipe and look at it with `dataflow plan RECIPE`.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="YAML file that describes the corpus.", show_default=False)]
+Folder = Annotated[str, typer.Argument(metavar="OUT", help="Output folder of a run.", show_default=False)]
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe key, e.g. `--set pretrain.lr=3e-4`; may be repeated.")
+]
+Out = Annotated[str | None, typer.Option("--out", metavar="FOLDER", help="Write here instead of the recipe's `out`.")]
+LINE, LOOK, OTHER = "The line", "Looking at a run", "Other"
+
+
+@app.command(rich_help_panel=LINE)
+def demo(
+    out: Annotated[str, typer.Argument(help="Folder to write to.")] = "out/demo",
+    overrides: Overrides = [],  # noqa: B006 - typer reads the default
+) -> None:
+    """The whole line on real text that comes with the demo extra; a few minutes on a laptop."""
+    _prepare_prefect()
+    from flows.demo import run_demo
+
+    run_demo(out, overrides)
+
+
+@app.command(rich_help_panel=LINE)
+def run(
+    recipe: RecipePath,
+    overrides: Overrides = [],  # noqa: B006
+    out: Out = None,
+    first: Annotated[str, typer.Option("--from", metavar="STEP", help="Begin with this step.")] = "quality",
+    only: Annotated[str, typer.Option("--only", metavar="STEP", help="Run just this step.")] = "",
+) -> None:
+    """Run a recipe. Running it again continues, and does only what is missing or changed."""
+    for name in (first, only):
+        if name and name not in STEPS:
+            from dataflow.config import nearest
+
+            raise RecipeError(f'there is no step "{name}"', "dataflow run", nearest(name, list(STEPS)))
+    _run_pipeline(recipe, overrides, out, first, only)
+
+
+@app.command(rich_help_panel=LINE)
+def plan(recipe: RecipePath, overrides: Overrides = [], out: Out = None) -> None:  # noqa: B006
+    """What would run: inputs, shards, mixture, what is already done. Writes nothing."""
+    from flows.plan import show_plan
+    from flows.recipe import load_recipe
+
+    show_plan(load_recipe(recipe, overrides, out), _stdout())
+
+
+@app.command(rich_help_panel=LOOK)
+def stats(
+    out: Folder, sql: Annotated[str, typer.Argument(metavar="SQL", help="A query over the catalog's views.")] = ""
+) -> None:
+    """Standard tables of a run, or a query: `dataflow stats OUT "SELECT fate, count(*) FROM ledger GROUP BY ALL"`."""
+    from flows import look
+
+    look.stats(out, sql, _stdout())
+
+
+@app.command(rich_help_panel=LOOK)
+def explain(
+    out: Folder, id: Annotated[str, typer.Argument(metavar="ID", help="source/path#number", show_default=False)]  # noqa: A002
+) -> None:
+    """All that happened to one document."""
+    from flows import look
+
+    look.explain(out, id, _stdout())
+
+
+@app.command(rich_help_panel=LOOK)
+def sample(
+    out: Folder,
+    rule: Annotated[str, typer.Option(help="Documents that this rule dropped.")] = "",
+    fate: Annotated[str, typer.Option(help="Documents of this fate (train, dropped, duplicate, ...).")] = "",
+    count: Annotated[int, typer.Option("-n", help="How many.", min=1)] = 5,
+    seed: Annotated[int, typer.Option(help="Another seed shows others.")] = 1,
+) -> None:
+    """Documents to look at, the value beside the threshold."""
+    from flows import look
+
+    look.sample(out, rule, fate, count, seed, _stdout())
+
+
+@app.command(rich_help_panel=LOOK)
+def whatif(
+    out: Folder,
+    changes: Annotated[list[str], typer.Option("--set", metavar='RULE="SQL"', help="Another condition for a rule, or a new rule.")] = [],  # noqa: B006
+    drop: Annotated[list[str], typer.Option(metavar="RULE", help="Leave a rule out.")] = [],  # noqa: B006
+) -> None:
+    """What other rules would keep, before and after, by source and language; reads no text."""
+    from flows import look
+
+    look.whatif(out, changes, drop, _stdout())
+
+
+@app.command(rich_help_panel=LOOK)
+def check(out: Folder) -> None:
+    """Check conservation, checksums and manifests; status 1 where something is wrong."""
+    from flows import look
+
+    look.check(out, _stdout())
+
+
+@app.command(rich_help_panel=OTHER)
+def signals() -> None:
+    """Every signal and rule: definition, default, source."""
+    from flows import look
+
+    look.signals(_stdout())
+
+
+@app.command(rich_help_panel=OTHER)
+def serve(
+    host: Annotated[str, typer.Option(help="Address the server listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the server.", min=1, max=65535)] = 4200,
+) -> None:
+    """Serve every flow to the Prefect UI, where the recipe is a form; starts a server where none is configured."""
+    _prepare_prefect(quiet=False)
+    from flows.serve import serve as serve_flows
+
+    serve_flows(host, port)
+
+
+def _step_command(name: str, description: str) -> Callable[..., None]:
+    def command(recipe: RecipePath, overrides: Overrides = [], out: Out = None) -> None:  # noqa: B006
+        _run_pipeline(recipe, overrides, out, "quality", name)
+
+    command.__doc__ = description
+    return command
+
+
+for _name, _description in STEPS.items():
+    app.command(_name, rich_help_panel="Single steps")(_step_command(_name, _description))
+
+
+def _run_pipeline(path: str, overrides: list[str], out: str | None, first: str, only: str) -> None:
+    from flows.recipe import load_recipe
+
+    recipe = load_recipe(path, overrides, out)
+    _prepare_prefect()
+    from flows.pipeline import pipeline
+
+    pipeline(recipe, first, only)
+
+
+def _prepare_prefect(quiet: bool = True) -> None:
+    """Settings that must stand before Prefect is imported; whatever the user has set stays."""
+    defaults = {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+        "PREFECT_LOGGING_LEVEL": "CRITICAL" if quiet else "INFO",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def _stdout() -> Console:
+    """Colours on a terminal only; elsewhere lines are not folded to a guessed width."""
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
+
+
+def main() -> None:
+    """Entry point: one line for what went wrong, and the status that says whose fault it was."""
+    debug = "--debug" in sys.argv
+    arguments: list[str] = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    sys.exit(_guarded(lambda: app(arguments, standalone_mode=False), debug))
+
+
+def _guarded(call: Callable[[], Any], debug: bool) -> int:
+    error_console = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        result = call()
+        return result if isinstance(result, int) else 0
+    except KeyboardInterrupt:
+        error_console.print("Interrupted. Run the same command again: it continues.", style="yellow")
+        return 3
+    except DataflowError as error:
+        if debug:
+            raise
+        error_console.print(str(error), style="red", markup=False)
+        return error.exit_status
+    except typer.Exit as exit_:
+        return exit_.exit_code
+    except typer.Abort:
+        return 3
+    except Exception as error:
+        if debug:
+            raise
+        shown = getattr(error, "format_message", None)  # a fault of the call, as click words it
+        if shown is not None:
+            error_console.print(f"{shown()} See `dataflow --help`.", style="red", markup=False)
+            return 2
+        error_console.print(f"{type(error).__name__}: {error} (add --debug for the traceback)", style="red", markup=False)
+        return 1
+
+
+if __name__ == "__main__":
+    main()

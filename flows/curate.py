@@ -1,0 +1,131 @@
+"""Step ``curate``: every input file is read once and becomes documents, signals, a PII audit and a quarantine."""
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from prefect import flow
+
+from dataflow.curate import VERSION, Annotator, Curation, curate
+from dataflow.errors import DataflowError
+from dataflow.signals.language import find_model
+from dataflow.store.manifest import Manifest, Part, manifests
+from dataflow.store.shards import InputHashes, InputShard, plan_shards
+from flows.recipe import Recipe
+from flows.runner import Job
+from flows.session import Session, missing_step, session
+from quality_models.score import Scorer
+from tokenizer_training.count import count_tokens
+
+
+@flow(name="curate")
+def curate_flow(recipe: Recipe) -> None:
+    """Read, extract, transform, scrub, measure and store every document."""
+    with session(recipe) as run:
+        hashes = InputHashes(run.store)
+        jobs = [
+            _job(run, shard, hashes)
+            for source in recipe.sources
+            for shard in plan_shards(source, recipe.shard_bytes)
+        ]
+        hashes.save()
+        made = run.make("curate", jobs)
+        _refuse_empty_sources(recipe, made)
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """An annotator with the columns it adds and the content hash of what decides their values."""
+
+    annotator: Annotator
+    columns: Mapping[str, pa.DataType]
+    digest: str
+
+
+def curated_parts(run: Session) -> dict[str, Manifest]:
+    """Manifests of all parts of documents, by ``source/shard``, in order."""
+    found = {manifest.part: manifest for manifest in manifests(run.store, "curate")}
+    if not found:
+        raise missing_step(run.store, "curate")
+    return found
+
+
+def curation_of(recipe: Recipe, source: str, annotations: list[Annotation]) -> Curation:
+    """What ``curate`` needs to know of the recipe for one source."""
+    near = recipe.dedup.near
+    return Curation(
+        source=recipe.source(source),
+        extract=recipe.extract,
+        transforms=tuple(recipe.transforms),
+        pii=recipe.pii,
+        signals=tuple(recipe.signals),
+        language_model=find_model(recipe.language_model or None) if "language" in recipe.signals else "",
+        permutations=near.bands * near.rows,
+        shingle=near.shingle,
+        annotators=tuple(annotation.annotator for annotation in annotations),
+        annotations={name: kind for annotation in annotations for name, kind in annotation.columns.items()},
+    )
+
+
+def text_settings(recipe: Recipe) -> dict[str, Any]:
+    """The part of a fingerprint that decides what a stored text looks like."""
+    return {
+        "extract": recipe.extract.model_dump(mode="json"),
+        "transforms": recipe.transforms,
+        "pii": recipe.pii.model_dump(mode="json"),
+        "unicode": unicodedata.unidata_version,
+    }
+
+
+def file_digest(path: str) -> str:
+    """SHA-256 of a model or tokenizer file."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _job(run: Session, shard: InputShard, hashes: InputHashes) -> Job:
+    recipe = run.recipe
+    annotations = _annotations(run)
+    curation = curation_of(recipe, shard.source, annotations)
+    config = {
+        **text_settings(recipe),
+        "source": curation.source.model_dump(mode="json", exclude={"path"}),
+        "signals": recipe.signals,
+        "language_model": file_digest(curation.language_model) if curation.language_model else "",
+        "minhash": [curation.permutations, curation.shingle],
+        "annotations": [annotation.digest for annotation in annotations],
+    }
+    part = Part("curate", f"{shard.source}/{shard.name}", VERSION, config, hashes.of(shard))
+    return Job(part, curate, (shard, curation, run.store))
+
+
+def _annotations(run: Session) -> list[Annotation]:
+    """The columns that rooms above ``dataflow`` compute: quality, and exact token counts under a ready tokenizer."""
+    recipe, found = run.recipe, []
+    if recipe.quality is not None:
+        model = recipe.quality.model or run.store.path("models/quality/model.bin")
+        if not Path(model).exists():
+            raise missing_step(run.store, "quality")
+        found.append(Annotation(Scorer(model), {"quality": pa.float32()}, f"quality {file_digest(model)}"))
+    if recipe.tokenizer is not None and recipe.tokenizer.path:
+        path = recipe.tokenizer.path
+        found.append(Annotation(count_tokens(path), {"n_tokens": pa.int64()}, f"n_tokens {file_digest(path)}"))
+    return found
+
+
+def _refuse_empty_sources(recipe: Recipe, made: list[Manifest]) -> None:
+    """A source without a single document is a wrong path, format or field name, never what was meant."""
+    for source in recipe.sources:
+        parts = [manifest.counts for manifest in made if manifest.part.split("/", 1)[0] == source.name]
+        records = sum(counts["records"] for counts in parts)
+        if not sum(counts["documents"] for counts in parts):
+            raise DataflowError(
+                f"none of the {records:,} records could be read as a document",
+                f"source {source.name}",
+                f"The reasons: dataflow stats {recipe.folder} \"SELECT reason, count(*) FROM quarantine WHERE source = '{source.name}' GROUP BY ALL\". "
+                "Check `format` and `fields.text` of the source.",
+            )
