@@ -55,7 +55,7 @@ def _card(described: dict[str, Any], where: str) -> Card:
         fix = "It was written by another version: train the model again."
         raise QualityError(f"the card lacks {missing[0]}", where, fix)
     named = {one.name: described[one.name] for one in fields(Card)}
-    measures = {
+    measures: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in named["evaluation"].items()
     }

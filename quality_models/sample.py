@@ -52,7 +52,7 @@ def draw(
                 f"the {name} class has {int(own.sum())} usable documents of {offered} read, "
                 f"{MIN_DOCUMENTS} are needed",
                 "quality",
-                f"Name more {name} sources. Empty texts, repeated ones and those in both classes do not count.",
+                f"Name more {name} sources; empty texts, repeats and those in both classes do not count.",
             )
     kept_p, kept_n = np.flatnonzero(own_p)[:size], np.flatnonzero(own_n)[:size]
     keys = np.concatenate([keys_p[kept_p], keys_n[kept_n]])

@@ -17,4 +17,4 @@ def normalise(texts: pa.LargeStringArray) -> pa.LargeStringArray:
     begun = pc.utf8_slice_codeunits(texts.fill_null(""), 0, CHARACTERS_READ)
     lower = pc.utf8_lower(begun)
     parted = pc.replace_substring_regex(lower, r"[^\pL\pM\pN\s]", r" \0 ")
-    return pc.utf8_trim_whitespace(pc.replace_substring_regex(parted, r"[\s\pZ\pC]+", " "))
+    return pc.utf8_trim_whitespace(pc.replace_substring(parted, "\n", " "))
