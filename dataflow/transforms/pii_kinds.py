@@ -84,8 +84,8 @@ def _search(kind: str, data: bytes, regions: tuple[str, ...]) -> Iterator[Place]
 
 _EMAIL = re2.compile(r"[A-Za-z0-9._%+\-]*[A-Za-z0-9_%+\-](?:@|%40)[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+")
 _NOT_TOP_LEVEL = frozenset(
-    ("bmp", "css", "gif", "htm", "html", "ico", "invalid", "jpeg", "jpg", "js", "json", "pdf", "php", "png")
-    + ("svg", "webp", "xml")
+    {"bmp", "css", "gif", "htm", "html", "ico", "invalid", "jpeg", "jpg", "js", "json", "pdf", "php", "png"}
+    | {"svg", "webp", "xml"}
 )
 """``logo@2x.png`` is a picture; ``.invalid`` (RFC 2606) is where our own pseudonyms live."""
 
@@ -125,7 +125,7 @@ _NUMBERING_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _ADDRESS_BEFORE = re.compile(
-    rb"\bip\b|ipv4|addr|host|server|\bdns|\bping|gateway|://|@\Z|proxy|client|\bssh|remote|\bpeer|router|\binet",
+    rb"\bip\b|ipv4|addr|host|server|\bdns|\bping|gateway|://|\w@\Z|proxy|client|\bssh|remote|\bpeer|router|\binet",
     re.IGNORECASE,
 )
 _PORT_OR_NETWORK = re.compile(rb":[0-9]{2,5}(?![0-9.])|/[0-9]{1,2}(?![0-9.])")
@@ -240,7 +240,7 @@ _ISSUERS: tuple[tuple[str, str, frozenset[int]], ...] = (
 
 
 def find_cards(data: bytes) -> Iterator[Place]:
-    """12 to 19 digits of a known issuer with a right Luhn digit, unbroken or in groups as printed on cards."""
+    """12 to 19 digits of a known issuer with a right Luhn digit, in one or as on a card."""
     for match in _CARD.finditer(data):
         start, end = match.span()
         groups = [found.span() for found in _GROUPS.finditer(data, start, end)]
