@@ -15,7 +15,7 @@ from dataflow.config import Config, parse_size
 
 Unit = Literal["bytes", "tokens"]
 
-_BUDGET = re.compile(r"^\s*(?P<size>[^\s]+(?:\s*[KMGT]?B)?)\s*(?P<unit>bytes?|tokens?)?\s*$", re.IGNORECASE)
+_BUDGET = re.compile(r"^(?P<size>.*?)\s*(?P<unit>bytes?|tokens?)?\s*$", re.IGNORECASE)
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 _SHARES_TOLERANCE = 1e-6
 VALIDATION = "validation"
@@ -39,7 +39,12 @@ def parse_budget(text: str) -> Budget:
     size = parse_size(match["size"]) if match else None
     if match is None or not isinstance(size, int) or size <= 0:
         raise ValueError('a budget is written "20M tokens", or "1G" for bytes')
-    return Budget(size, "tokens" if (match["unit"] or "").lower().startswith("token") else "bytes")
+    unit: Unit = "tokens" if (match["unit"] or "").lower().startswith("token") else "bytes"
+    if unit == "tokens" and match["size"].upper().endswith(
+        "B"
+    ):  # B is for bytes: "1B tokens" would be one token
+        raise ValueError("K, M, G and T are the units of tokens: a billion is written 1G tokens")
+    return Budget(size, unit)
 
 
 def _normal_budget(value: object) -> object:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
+import numpy.typing as npt
 import pyarrow as pa
 
 from dataflow.config import nearest
@@ -66,7 +67,12 @@ def check(mixture: Mixture, sources: Sequence[str], columns: pa.Schema) -> list[
                     raise RecipeError(f'"{source}" is not a source', place, nearest(source, list(sources)))
             if phase.where:
                 used |= _columns_read(connection, f"(\n{phase.where}\n)", f"{where}, where", columns)
-                _bind(connection, condition(phase.where), f"{where}, where", columns)
+                type_ = _bind(connection, f"(\n{phase.where}\n)", f"{where}, where", columns)
+                if type_ != "BOOLEAN":
+                    fix = "Write a condition, such as quality > 0.8."
+                    raise RecipeError(
+                        f"its value is of type {type_}, not true or false", f"{where}, where", fix
+                    )
             if phase.order:
                 used |= _columns_read(connection, rank(phase.order), f"{where}, order", columns)
                 _bind(connection, rank(phase.order), f"{where}, order", columns)
@@ -75,12 +81,22 @@ def check(mixture: Mixture, sources: Sequence[str], columns: pa.Schema) -> list[
 
 def condition(where: str) -> str:
     """``where`` as one column: true, or false where it is false or unknown (NULL)."""
-    return f"coalesce(CAST((\n{where}\n) AS BOOLEAN), false)"
+    return f"coalesce((\n{where}\n), false)"
 
 
 def rank(order: str) -> str:
     """``order`` as one column: the document's place in it, equal for equals; unknown (NULL) comes last."""
     return f"rank() OVER (ORDER BY\n{order}\n)"
+
+
+def evaluate(connection: duckdb.DuckDBPyConnection, expression: str, where: str) -> npt.NDArray[Any]:
+    """The value of a checked expression for every row of the table ``kept``, by ``doc``."""
+    query = f"SELECT value FROM (SELECT doc, {expression} AS value FROM kept) ORDER BY doc"
+    try:
+        values: npt.NDArray[Any] = connection.sql(query).to_arrow_table()["value"].to_numpy()
+    except duckdb.ConversionException as error:
+        raise RecipeError(str(error).splitlines()[0], where) from error
+    return values
 
 
 def _columns_read(
@@ -99,7 +115,9 @@ def _columns_read(
     value = selected[0]
     if value["class"] == "WINDOW":  # ours, of ``rank``: what the user wrote are its sort keys
         value = value["orders"]
-    unstable = _unstable_functions(connection)
+    unstable = _functions(connection, "stability <> 'CONSISTENT'") - {"error"}
+    aggregates = _functions(connection, "function_type = 'aggregate'")
+    aggregates -= _functions(connection, "function_type = 'scalar'")
     names = {name.lower(): name for name in columns.names}
     read: set[str] = set()
     for part in _nodes(value):
@@ -107,8 +125,12 @@ def _columns_read(
         if kind in _FORBIDDEN:
             what = f"{_FORBIDDEN[kind]} cannot be used here"
             raise RecipeError(what, where, "Write an expression over the signals of one document.")
-        if kind == "FUNCTION" and part["function_name"].lower() in unstable:
-            what = f"{part['function_name']}() gives another value in another run"
+        function = str(part["function_name"]).lower() if kind == "FUNCTION" else ""
+        if function in aggregates:
+            fix = "Write an expression over the signals of one document."
+            raise RecipeError(f"{function}() is an aggregate", where, fix)
+        if function in unstable:
+            what = f"{function}() gives another value in another run"
             raise RecipeError(what, where, "For a shuffle leave `order` out: it comes from `seed`.")
         if kind == "COLUMN_REF":
             name = str(part["column_names"][-1 if part["column_names"][0] == "signals" else 0]).lower()
@@ -119,9 +141,10 @@ def _columns_read(
     return read
 
 
-def _bind(connection: duckdb.DuckDBPyConnection, expression: str, where: str, columns: pa.Schema) -> None:
+def _bind(connection: duckdb.DuckDBPyConnection, expression: str, where: str, columns: pa.Schema) -> str:
+    """The type of the expression."""
     try:
-        connection.sql(f"SELECT {expression} AS value FROM signals")
+        return str(connection.sql(f"SELECT {expression} AS value FROM signals").types[0])
     except duckdb.Error as error:
         message = str(error)
         if missing := _MISSING_COLUMN.search(message):
@@ -131,10 +154,9 @@ def _bind(connection: duckdb.DuckDBPyConnection, expression: str, where: str, co
         raise RecipeError(message.splitlines()[0], where) from error
 
 
-def _unstable_functions(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """Names of DuckDB functions that depend on more than their arguments: ``random``, ``now``, ..."""
-    query = "SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE stability <> 'CONSISTENT'"
-    return {name for (name,) in connection.sql(query).fetchall()} - {"error"}
+def _functions(connection: duckdb.DuckDBPyConnection, which: str) -> set[str]:
+    query = f"SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE {which}"
+    return {name for (name,) in connection.sql(query).fetchall()}
 
 
 def _nodes(tree: object) -> Iterator[Mapping[str, Any]]:

@@ -24,7 +24,7 @@ from dataflow.errors import DataflowError
 from dataflow.mixture.candidates import Candidates, DocumentPart, load, signals_schema
 from dataflow.mixture.config import VALIDATION, Mixture, Phase, Unit, Validation
 from dataflow.mixture.draw import Integers, Pool, shuffle
-from dataflow.mixture.expressions import check, closed_connection, condition, rank
+from dataflow.mixture.expressions import check, closed_connection, condition, evaluate, rank
 from dataflow.mixture.holdout import held_out
 from dataflow.mixture.order import interleave
 from dataflow.mixture.tree import Branch
@@ -121,10 +121,11 @@ def _draw_phases(
     whole = sum(phase.share for phase in mixture.phases)
     phases, branches = {}, []
     for phase in mixture.phases:
-        eligible = _eligible(connection, candidates, by_source, phase)
+        eligible = _eligible(connection, by_source, phase)
         weights = _weights(phase, candidates.sources, pools, eligible)
         due += amount * phase.share / whole * weights
-        ranks = _ranks(connection, candidates, phase)
+        place = f"mixture.phases ({phase.name}), order"
+        ranks = evaluate(connection, rank(phase.order), place) if phase.order else None
         drawn = []
         for number, source in enumerate(candidates.sources):
             pool, wanted = pools[number], round(due[number]) - pools[number].drawn
@@ -146,21 +147,13 @@ def _draw_phases(
 
 
 def _eligible(
-    connection: duckdb.DuckDBPyConnection, candidates: Candidates, by_source: list[Integers], phase: Phase
+    connection: duckdb.DuckDBPyConnection, by_source: list[Integers], phase: Phase
 ) -> list[Integers]:
     """For each source the indices, among its training documents, that the phase's ``where`` lets through."""
     if not phase.where:
         return [np.arange(len(rows)) for rows in by_source]
-    table = connection.sql(f"SELECT {condition(phase.where)} AS yes FROM kept ORDER BY doc").to_arrow_table()
-    passes = table["yes"].to_numpy()
+    passes = evaluate(connection, condition(phase.where), f"mixture.phases ({phase.name}), where")
     return [np.flatnonzero(passes[rows]) for rows in by_source]
-
-
-def _ranks(connection: duckdb.DuckDBPyConnection, candidates: Candidates, phase: Phase) -> Integers | None:
-    if not phase.order:
-        return None
-    query = f"SELECT place FROM (SELECT doc, {rank(phase.order)} AS place FROM kept) ORDER BY doc"
-    return np.asarray(connection.sql(query).to_arrow_table()["place"].to_numpy(), dtype=np.int64)
 
 
 def _weights(

@@ -82,14 +82,14 @@ def _figures(branches: Sequence[Branch], bytes_per_token: float) -> tuple[str, s
     n_tokens = sum(tokens) if exact else round(n_bytes / bytes_per_token)
     return (
         f"{sum(documents):,} documents" if len(documents) == len(branches) else "",
-        f"{_short(n_bytes)}B",
+        f"{_short(n_bytes)} bytes",
         f"{'' if exact else '~'}{_short(n_tokens)} tokens",
     )
 
 
 def _short(number: int) -> str:
-    """Three figures and a decimal prefix."""
-    for scale, prefix in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
+    """Three figures and a decimal prefix, as sizes are written in a recipe."""
+    for scale, prefix in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K")):
         if number >= 0.9995 * scale:
-            return f"{number / scale:.3g} {prefix}"
-    return f"{number} "
+            return f"{number / scale:.3g}{prefix}"
+    return str(number)

@@ -19,6 +19,7 @@ from dataflow.errors import DataflowError
 from dataflow.mixture.candidates import DocumentPart
 from dataflow.mixture.config import VALIDATION
 from dataflow.mixture.draw import Integers
+from dataflow.mixture.tree import planned
 from dataflow.store.documents import CORPUS
 from dataflow.store.manifest import Made
 from dataflow.store.storage import Storage
@@ -43,13 +44,12 @@ _AGAIN = "Run `dataflow mix` again."
 
 
 def corpus_parts(store: Storage) -> list[tuple[str, int]]:
-    """Every corpus part that the plan asks for, as (phase, index), validation last."""
+    """Every corpus part that the plan asks for, as (phase, index): the phases in order, then validation."""
     parts = []
-    paths = store.list("plan")
-    for path in sorted(paths, key=lambda path: (path == f"plan/{VALIDATION}.parquet", path)):
-        with store.open(path) as stream:
+    for phase in [*dict.fromkeys(branch.phase for branch in planned(store)), VALIDATION]:
+        with store.open(f"plan/{phase}.parquet") as stream:
             n_parts = pq.read_metadata(stream).num_row_groups
-        parts += [(path.removeprefix("plan/").removesuffix(".parquet"), index) for index in range(n_parts)]
+        parts += [(phase, index) for index in range(n_parts)]
     return parts
 
 
@@ -72,7 +72,7 @@ def scatter(store: Storage, source: str, part: str) -> Made:
     path = f"plan/scatter/{source}/{part}.arrow"
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     with store.create(path) as stream, pa.ipc.new_file(stream, schema, options=options) as writer:
-        for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+        for start, end in zip(starts, np.r_[starts, len(rows)][1:], strict=True):
             table = documents.take(pa.array(places[start:end]))
             table = table.append_column("position", route["position"].slice(start, end - start))
             table = table.append_column("epoch", route["epoch"].slice(start, end - start))
@@ -94,7 +94,7 @@ def gather(store: Storage, phase: str, index: int, parts: Sequence[DocumentPart]
     groups = (np.cumsum(n_bytes) - n_bytes) // ROW_GROUP_BYTES
     starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
     with store.parquet_writer(path, CORPUS) as writer:
-        for start, end in zip(starts, [*starts[1:], len(corpus)], strict=True):
+        for start, end in zip(starts, np.r_[starts, len(corpus)][1:], strict=True):
             writer.write_table(corpus.slice(start, end - start), row_group_size=int(end - start))
     return Made((path,), _counts(plan))
 
