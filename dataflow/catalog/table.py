@@ -1,6 +1,6 @@
 """A table of answers as plain data, for whoever shows it: terminal, report, dataset card, test."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,10 @@ class Table:
 
 
 def ask(
-    con: duckdb.DuckDBPyConnection, sql: str, title: str = "", parameters: Sequence[object] | None = None
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    title: str = "",
+    parameters: Sequence[object] | Mapping[str, object] | None = None,
 ) -> Table:
     """The answer to one of the catalog's own queries."""
     answer = con.execute(sql, parameters)
