@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import settings
 
 from dataflow.store.documents import CORPUS
 from dataflow.store.storage import Storage
 from tokenizer_training.config import Tokenizer
 from tokenizer_training.load import Loaded, load
 from tokenizer_training.train import train_tokenizer
+
+# A busy machine is no fault of the code under test.
+settings.register_profile("calm", deadline=None)
+settings.load_profile("calm")
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 
