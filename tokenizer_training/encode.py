@@ -39,9 +39,17 @@ def encode_corpus_part(store: Storage, rel_in: str, rel_out: str) -> Made:
         rel_in: ``corpus/<phase>/part-N.parquet``.
         rel_out: ``tokens/<phase>/part-N.parquet``.
     """
-    tokenizer = load(store)
+    return write_documents(
+        store, rel_out, load(store), _batches(store, rel_in, ["id", "source", "text", "n_bytes"])
+    )
+
+
+def write_documents(
+    store: Storage, rel_out: str, tokenizer: Loaded, batches: Iterator[pa.RecordBatch]
+) -> Made:
+    """Batches with the columns ``id``, ``source``, ``text`` and ``n_bytes`` as a token shard."""
     schema = tokens_schema(tokenizer.wide, spans=False)
-    return _write(store, rel_out, schema, tokenizer, _encoded_documents(store, rel_in, tokenizer))
+    return _write(store, rel_out, schema, tokenizer, _encoded_documents(batches, tokenizer))
 
 
 def encode_instructions_part(store: Storage, rel_in: str, rel_out: str) -> Made:
@@ -106,9 +114,9 @@ def _write_row_group(writer: pq.ParquetWriter, tables: list[pa.Table], schema: p
     writer.write_table(table, row_group_size=table.num_rows)
 
 
-def _encoded_documents(store: Storage, rel_in: str, tokenizer: Loaded) -> Iterator[_Rows]:
+def _encoded_documents(batches: Iterator[pa.RecordBatch], tokenizer: Loaded) -> Iterator[_Rows]:
     end = np.array([tokenizer.end_of_text], dtype=np.uint32)
-    for batch in _batches(store, rel_in, ["id", "source", "text", "n_bytes"]):
+    for batch in batches:
         ids = tokenizer.encode(batch["text"].to_pylist())
         tokens, n_tokens = _tokens([piece for one in ids for piece in (one, end)], 2, tokenizer)
         columns = {
