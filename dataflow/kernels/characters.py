@@ -30,7 +30,8 @@ TABLE_SIZE = 0x110000
 
 SPACELESS_SCRIPTS: dict[str, tuple[tuple[int, int], ...]] = {
     "han": (
-        (0x3005, 0x3007),
+        (0x3005, 0x3005),
+        (0x3007, 0x3007),
         (0x3021, 0x3029),
         (0x3038, 0x303B),
         (0x3400, 0x4DBF),

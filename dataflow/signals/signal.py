@@ -32,7 +32,7 @@ class Signal:
     name: str
     """Name of the column."""
     unit: str
-    """What is counted: characters, words, characters a word, share (0 to 1), ratio (0 and up), flag, label, score."""
+    """Characters, words, characters a word, share (0 to 1), ratio (0 and up), flag, label, score, ...."""
     definition: str
     """One line that says exactly what the value is."""
     reference: str
