@@ -71,6 +71,14 @@ class Batch:
     rejects: pa.RecordBatch
 
 
+class Reject(Exception):  # noqa: N818 - a decision about a record, not a failure
+    """A record is no document; raised where that is found, caught where rows are added."""
+
+    def __init__(self, fate: str, reason: str) -> None:
+        super().__init__(fate, reason)
+        self.fate, self.reason = fate, reason
+
+
 class Builder:
     """Gathers rows until a batch is full."""
 

@@ -110,7 +110,19 @@ def read(piece: Piece, source: Source, extract: Extract | None = None) -> Iterat
         )
     if piece.format == "text":
         return text.read(piece.path, piece.relative)
+    if piece.format in ("html", "warc", "wet", "arc"):
+        return _read_web(piece, extract or Extract())
     return _read_json(piece, source)
+
+
+def _read_web(piece: Piece, extract: Extract) -> Iterator[Batch]:
+    from dataflow.readers import html, warc  # the extractor is heavy, and many corpora hold no HTML
+
+    if piece.format == "html":
+        return html.read(piece.path, piece.relative, extract)
+    if piece.format == "arc":
+        return warc.read_arc(piece.path, piece.relative, extract)
+    return warc.read(piece.path, piece.relative, extract)
 
 
 def _read_json(piece: Piece, source: Source) -> Iterator[Batch]:

@@ -7,7 +7,7 @@ already made: that block is fed again byte by byte.
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import IO, Any
 
 import fsspec
@@ -62,7 +62,7 @@ def compression(head: bytes) -> str:
     return "zstd" if head.startswith(_ZSTD_MAGICS) else ""
 
 
-def blocks(path: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+def blocks(path: str, start: int = 0, end: int | None = None) -> Generator[bytes, None, None]:
     """The file's bytes, decompressed; with ``start`` or ``end``, a range of a plain file."""
     with open_file(path) as stream:
         try:
@@ -170,3 +170,62 @@ def _salvage(decoder: Any, block: bytes, given: int, fault: type[Exception]) -> 
         if len(out) > given:
             yield out[given:]
         given = max(0, given - len(out))
+
+
+class ArchiveStream:
+    """A decompressed file with ``read``, which ends where the damage begins and keeps it in ``damage``."""
+
+    def __init__(self, path: str) -> None:
+        self.damage: Damaged | None = None
+        self._blocks = blocks(path)
+        self._buffer = b""
+        self._position = 0
+        self._begin = 0
+
+    @property
+    def left(self) -> int:
+        """Bytes read from the file and not yet given out."""
+        return len(self._buffer) - self._begin
+
+    def read(self, size: int = -1) -> bytes:
+        """``size`` bytes, or fewer at the end only; all there are where it is negative."""
+        while (size < 0 or self.left < size) and self._fill():
+            pass
+        end = len(self._buffer) if size < 0 else min(len(self._buffer), self._begin + size)
+        return self._give(end)
+
+    def readline(self, limit: int) -> bytes:
+        """Up to and with the next newline, at most ``limit`` bytes."""
+        while (newline := self._buffer.find(b"\n", self._begin)) < 0 and self.left < limit and self._fill():
+            pass
+        end = newline + 1 if newline >= 0 else len(self._buffer)
+        return self._give(min(end, self._begin + limit))
+
+    def skip(self, size: int) -> None:
+        """Pass over ``size`` bytes without keeping them."""
+        while size > 0 and (part := self.read(min(size, BLOCK_BYTES))):
+            size -= len(part)
+
+    def tell(self) -> int:
+        """Bytes given out."""
+        return self._position
+
+    def close(self) -> None:
+        """Close the file."""
+        self._blocks.close()
+
+    def _give(self, end: int) -> bytes:
+        given = self._buffer[self._begin : end]
+        self._begin = end
+        self._position += len(given)
+        return given
+
+    def _fill(self) -> bool:
+        try:
+            block = next(self._blocks, b"")
+        except Damaged as damage:
+            self.damage = damage
+            return False
+        self._buffer = self._buffer[self._begin :] + block
+        self._begin = 0
+        return bool(block)
