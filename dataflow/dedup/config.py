@@ -51,5 +51,5 @@ class Dedup(Config):
     cluster: Literal["greedy", "components"] = "greedy"
     """greedy: a document goes only if it resembles one that stays. components: all but the first go."""
 
-    memory_limit: Size = 2_000_000_000
+    memory_limit: Size = Field(default=2_000_000_000, ge=100_000_000)
     """Bytes that finding duplicates may hold in memory before it works on disk. No decision depends on it."""

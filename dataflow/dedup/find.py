@@ -1,19 +1,20 @@
 """Duplicates across all parts: exact ones first, then near ones among the rest; one decision for the corpus.
 
-1. Rank: every document that passed the rules gets its place in the order of survivors (DuckDB, spills to disk).
-   From here on a document is that number, so what follows depends on the documents and not on their parts.
+1. Rank: every document that passed gets its place in the order of survivors (DuckDB, spills to disk). From
+   here on a document is that number, so what follows depends on the documents and not on their parts.
 2. Exact: the first document of each hash stands for the others. A text that occurs a million times is one.
 3. Buckets: signatures are streamed and reduced to band keys; documents with a key in common share a bucket.
-4. Candidates: signatures of documents in some bucket go to a file that is mapped into memory, those that may be
+4. Candidates: signatures of documents in some bucket go to a file mapped into memory, those that may be
    compared side by side. Pairs are verified there; components and survivors come of verified pairs alone.
 
-Documents without words, or with fewer than a shingle of them, are compared exactly only: their signature is that
-of one shingle or of none. Memory: about 40 bytes a document and 12 for each member of a bucket, beyond what
-``memory_limit`` bounds; the signatures of the corpus are never in memory together.
+Documents without words, or with fewer than a shingle of them, are compared exactly only: their signature is
+that of one shingle or of none. Memory: about 40 bytes a document and 12 for each member of a bucket, beyond
+what ``memory_limit`` bounds; the signatures of the corpus are never in memory together.
 """
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,7 @@ VERSION = 1
 
 OUTPUT = "decisions/dedup/part-00000.parquet"
 
+_UNCOMPUTABLE = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
 _AGAIN = "Run the step curate again with this recipe."
 _BATCH = 32_768  # documents whose signatures are held at a time
 _ROW_GROUP = 131_072
@@ -59,14 +61,14 @@ class _Documents:
 def find_duplicates(
     store: Storage, parts: Sequence[tuple[str, str]], config: Dedup, memory_limit: int | None = None
 ) -> Made:
-    """Decide over all ``parts`` (source, part); writes ``decisions/dedup``, a row for each member of a cluster.
+    """Decide over all ``parts`` (source, part); a row of ``decisions/dedup`` for each member of a cluster.
 
     ``memory_limit`` in bytes stands in for the configuration's where a caller knows better.
     """
     limit = config.memory_limit if memory_limit is None else memory_limit
     with tempfile.TemporaryDirectory(prefix="dataflow-dedup-") as name:
         folder = Path(name)
-        with _database(folder, limit // 2) as database:
+        with _database(folder, limit // 2) as database, _memory_named(limit):
             documents = _rank(database, store, parts, config)
             cluster, survivor = documents.first.copy(), documents.first.copy()
             similarity = np.ones(len(documents), np.float32)
@@ -102,6 +104,17 @@ def _database(folder: Path, memory_limit: int) -> duckdb.DuckDBPyConnection:
     for setting in ("TimeZone = 'UTC'", "enable_external_access = false", "lock_configuration = true"):
         database.execute(f"SET {setting}")
     return database
+
+
+@contextmanager
+def _memory_named(memory_limit: int) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        what = f"{memory_limit:,} bytes of memory are too few: {brief(error)}"
+        raise DataflowError(
+            what, "dedup.memory_limit", "Raise it, or free space for temporary files."
+        ) from error
 
 
 # 1 and 2: rank, exact --------------------------------------------------------------------------------------
@@ -145,7 +158,7 @@ def _rank(
             f" CAST(row_number() OVER (ORDER BY\n{config.survivor}\n, dedup_id) - 1 AS INTEGER) AS dedup_rank"
             " FROM documents"
         )
-    except duckdb.ConversionException as error:
+    except _UNCOMPUTABLE as error:
         fix = "TRY_CAST gives NULL where a value cannot be cast."
         what = f"cannot be computed for every document: {brief(error)}"
         raise RecipeError(what, "dedup.survivor", fix) from error
@@ -271,16 +284,16 @@ def _as_rows(column: pa.Array, config: Near, path: str) -> near.Signatures:
     """Signatures as stored to a row each; an error where they are not of bands x rows values."""
     width = config.permutations * 8
     lengths = pc.unique(pc.fill_null(pc.binary_length(column), 0)).to_pylist()
-    if [length for length in lengths if length != width]:
-        found = next(length for length in lengths if length != width) // 8
+    if others := [length for length in lengths if length != width]:
         raise DataflowError(
-            f"signatures of {found} values, but {config.bands} bands x {config.rows} rows ask for"
+            f"signatures of {others[0] // 8} values, but {config.bands} bands x {config.rows} rows ask for"
             f" {config.permutations}",
             f"documents/{path}",
             _AGAIN,
         )
-    data = b"".join(value.as_buffer() for value in column)
-    return np.frombuffer(data, "<u8").reshape(len(column), config.permutations)
+    fixed = column.cast(pa.binary(width))
+    values = np.frombuffer(fixed.buffers()[1], "<u8")[fixed.offset * config.permutations :]
+    return values[: len(fixed) * config.permutations].reshape(len(fixed), config.permutations)
 
 
 # The decisions ---------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -61,11 +62,6 @@ class Checker:
         self.columns = columns
         self.connection = connect()
         self.connection.register(_TABLE, columns.empty_table())
-        unstable = self.connection.sql(
-            "SELECT DISTINCT function_name FROM duckdb_functions()"
-            " WHERE stability IN ('VOLATILE', 'CONSISTENT_WITHIN_QUERY')"
-        )
-        self._unrepeatable = _UNREPEATABLE | {name for (name,) in unstable.fetchall()}
 
     def condition(self, expression: str, where: str) -> None:
         """Raise a RecipeError unless ``expression`` is a boolean of one row."""
@@ -126,10 +122,10 @@ class Checker:
             0
         ][0]
         parsed = json.loads(text)
-        if parsed["error"]:
+        if parsed["error"] and parsed["error_type"] == "parser":
             raise RecipeError(f"not SQL: {parsed['error_message']}", where)
-        if len(parsed["statements"]) != 1:
-            raise RecipeError("more than one SQL statement", where, "Write one expression.")
+        if parsed["error"] or len(parsed["statements"]) != 1:
+            raise RecipeError("more than an expression", where, _ONE_ROW)
         tree: dict[str, Any] = parsed["statements"][0]["node"]
         return tree
 
@@ -146,7 +142,7 @@ class Checker:
                     raise RecipeError(
                         f'"{".".join(path)}" names a table', where, f'Write "{path[-1]}" alone.'
                     )
-            if isinstance(name, str) and name.lower() in self._unrepeatable:
+            if isinstance(name, str) and name.lower() in _unrepeatable():
                 raise RecipeError(
                     f"{name} may give another answer each time",
                     where,
@@ -173,6 +169,16 @@ class Checker:
         if (function := _NO_FUNCTION.search(message)) is not None:
             return RecipeError(f'unknown function "{function[1]}" in {_short(expression)}', where)
         return RecipeError(f"{brief(error)} in {_short(expression)}", where)
+
+
+@cache
+def _unrepeatable() -> frozenset[str]:
+    """Functions whose answer may differ between two runs over the same documents."""
+    named = connect().sql(
+        "SELECT DISTINCT function_name FROM duckdb_functions()"
+        " WHERE stability IN ('VOLATILE', 'CONSISTENT_WITHIN_QUERY')"
+    )
+    return frozenset(_UNREPEATABLE | {name for (name,) in named.fetchall()})
 
 
 def brief(error: duckdb.Error) -> str:
