@@ -24,7 +24,9 @@ def recipe_of_run(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
 
 def rules_of_run(con: duckdb.DuckDBPyConnection) -> list[Rule]:
-    """The rules of that recipe, as they were applied."""
+    """The rules of that recipe, as they were applied; none while there are no signals to apply them to."""
+    if not con.execute("SELECT list_contains(steps, 'signals') FROM stored.about").fetchall()[0][0]:
+        return []
     return active_rules(Rules.model_validate(recipe_of_run(con).get("rules") or {}), signal_columns(con))
 
 

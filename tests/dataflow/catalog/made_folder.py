@@ -74,7 +74,7 @@ def write_folder(
 ) -> Storage:
     """An output folder in which ``steps`` have run, one part a source, with manifests."""
     store = Storage(url)
-    store.write_json("recipe.json", recipe or {"name": "made", "rules": {}, "sources": []})
+    store.write_json("recipe.json", recipe or {"name": "made", "rules": {"sets": []}, "sources": []})
     types = SIGNALS if signals is None else signals
     for source in sorted({item.source for item in (*docs, *unread)}):
         mine = [doc for doc in docs if doc.source == source]

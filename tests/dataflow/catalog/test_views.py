@@ -24,6 +24,12 @@ from dataflow.catalog.views import VIEWS, refresh_if_moved, write_catalog
 from dataflow.errors import DataflowError
 from dataflow.store.storage import Storage
 
+
+@pytest.fixture(scope="module")
+def every_fate(tmp_path_factory: pytest.TempPathFactory) -> Storage:
+    return write_folder(str(tmp_path_factory.mktemp("out")), EVERY_FATE, EVERY_UNREAD)
+
+
 LEDGER = "SELECT fate, stage, reasons, duplicate_of, similarity, phase, epochs FROM ledger WHERE id = ?"
 
 
@@ -41,10 +47,9 @@ LEDGER = "SELECT fate, stage, reasons, duplicate_of, similarity, phase, epochs F
     ],
 )
 def test_the_first_step_that_takes_a_record_out_gives_its_fate(
-    tmp_path: Path, name: str, row: tuple[object, ...]
+    every_fate: Storage, name: str, row: tuple[object, ...]
 ):
-    write_folder(str(tmp_path), EVERY_FATE, EVERY_UNREAD)
-    assert dataflow.connect(tmp_path).execute(LEDGER, [name]).fetchall() == [row]
+    assert dataflow.connect(every_fate).execute(LEDGER, [name]).fetchall() == [row]
 
 
 @pytest.mark.parametrize(
@@ -58,10 +63,9 @@ def test_before_the_last_step_has_run_a_live_document_is_unused_and_stage_tells_
     assert [row[:2] for row in ledger] == [("unused", last)]
 
 
-def test_input_and_record_come_from_the_id_even_where_the_path_holds_the_separator(tmp_path: Path):
-    write_folder(str(tmp_path), EVERY_FATE, EVERY_UNREAD)
+def test_input_and_record_come_from_the_id_even_where_the_path_holds_the_separator(every_fate: Storage):
     rows = (
-        dataflow.connect(tmp_path).sql("SELECT input, record FROM ledger WHERE source = 'books'").fetchall()
+        dataflow.connect(every_fate).sql("SELECT input, record FROM ledger WHERE source = 'books'").fetchall()
     )
     assert rows == [("part #2/b#1.txt", 0)]
 
@@ -74,9 +78,9 @@ def test_every_table_of_a_folder_where_nothing_has_run_is_empty_and_typed(tmp_pa
     assert str(con.sql("SELECT len(tokens), loss_spans FROM tokens").types[0]) == "BIGINT"
 
 
-def test_a_view_has_the_same_columns_before_and_after_its_step_has_run(tmp_path: Path):
+def test_a_view_has_the_same_columns_before_and_after_its_step_has_run(tmp_path: Path, every_fate: Storage):
     before = dataflow.connect(tmp_path)
-    after = dataflow.connect(write_folder(str(tmp_path / "out"), EVERY_FATE, EVERY_UNREAD))
+    after = dataflow.connect(every_fate)
     for view in (
         "documents",
         "ledger",
@@ -91,9 +95,8 @@ def test_a_view_has_the_same_columns_before_and_after_its_step_has_run(tmp_path:
         assert before.table(view).types == after.table(view).types
 
 
-def test_documents_are_shown_without_what_only_deduplication_needs(tmp_path: Path):
-    write_folder(str(tmp_path), EVERY_FATE)
-    assert not {"signature", "exact_hash"} & set(dataflow.connect(tmp_path).table("documents").columns)
+def test_documents_are_shown_without_what_only_deduplication_needs(every_fate: Storage):
+    assert not {"signature", "exact_hash"} & set(dataflow.connect(every_fate).table("documents").columns)
 
 
 def test_sources_may_have_different_signals(tmp_path: Path):
@@ -105,10 +108,9 @@ def test_sources_may_have_different_signals(tmp_path: Path):
     assert rows == [("code/a#0", None, 0.5), ("web/a#0", 4, None)]
 
 
-def test_tokens_carry_their_phase(tmp_path: Path):
-    write_folder(str(tmp_path), EVERY_FATE)
+def test_tokens_carry_their_phase(every_fate: Storage):
     rows = (
-        dataflow.connect(tmp_path)
+        dataflow.connect(every_fate)
         .sql("SELECT phase, sum(len(tokens)) FROM tokens GROUP BY 1 ORDER BY 1")
         .fetchall()
     )

@@ -1,0 +1,93 @@
+"""Every record read has one fate."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_folder import EVERY_FATE, EVERY_UNREAD, STEPS, Doc, Unread, write_folder, write_instructions
+
+from dataflow import connect
+from dataflow.catalog.conservation import check_conservation, conservation
+from dataflow.catalog.ledger import FATES
+from dataflow.errors import DataflowError
+
+PHASES = st.sampled_from([(), ("main",), ("main", "main"), ("anneal",), ("validation",)])
+
+
+@st.composite
+def folders(draw: st.DrawFn) -> tuple[list[Doc], list[Unread]]:
+    """Records of two sources, each with any decisions at all: also such as no run would make."""
+    docs: list[Doc] = []
+    for n in range(draw(st.integers(0, 12))):
+        source = draw(st.sampled_from(["web", "books"]))
+        other = draw(st.sampled_from([None, *(doc.id for doc in docs)]))
+        docs.append(
+            Doc(
+                f"{source}/{draw(st.sampled_from(['a', 'b#1', 'c/d.gz']))}#{n}",
+                failed=draw(st.sampled_from([(), ("one",), ("one", "two")])),
+                duplicate_of=other,
+                contaminated_by=draw(st.sampled_from([(), ("item",), ("item", "other")])),
+                phases=draw(PHASES),
+            )
+        )
+    fates = draw(st.lists(st.sampled_from(["quarantined", "skipped"]), max_size=4))
+    return docs, [Unread(f"web/z#{n}", fate) for n, fate in enumerate(fates)]
+
+
+@settings(max_examples=10, deadline=None)
+@given(folder=folders(), n_steps=st.integers(1, len(STEPS)))
+def test_the_fates_partition_the_records(folder: tuple[list[Doc], list[Unread]], n_steps: int):
+    docs, unread = folder
+    with TemporaryDirectory() as url:
+        store = write_folder(url, docs, unread, steps=STEPS[:n_steps])
+        check_conservation(store)
+        con = connect(store)
+        assert sorted(con.sql("SELECT id FROM ledger").fetchall()) == sorted(
+            (item.id,) for item in (*docs, *unread)
+        )
+        assert {fate for (fate,) in con.sql("SELECT fate FROM ledger").fetchall()} <= set(FATES)
+        for row in conservation(con).dicts():
+            assert sum(row[fate] for fate in FATES) == row["records"]
+
+
+def test_conservation_counts_records_by_source_and_fate(tmp_path: Path):
+    table = conservation(connect(write_folder(str(tmp_path), EVERY_FATE, EVERY_UNREAD)))
+    assert {row["source"]: row["records"] for row in table.dicts()} == {"books": 1, "web": 8}
+    assert all(table.dicts()[1][fate] == 1 for fate in FATES)
+
+
+def test_instruction_records_are_conserved_too(tmp_path: Path):
+    store = write_folder(str(tmp_path), EVERY_FATE)
+    write_instructions(store, [Doc("chat/a#0", phases=("train",)), Doc("chat/a#1")], [Unread("chat/a#2")])
+    check_conservation(store)
+    store.remove("instructions/documents/chat/part.parquet")
+    with pytest.raises(DataflowError, match="source chat: 2 documents were read but the ledger has 0"):
+        check_conservation(store)
+
+
+def test_a_lost_document_is_a_violation(tmp_path: Path):
+    store = write_folder(str(tmp_path), EVERY_FATE, EVERY_UNREAD)
+    documents = store.read_table("documents/web/part.parquet")
+    store.write_table("documents/web/part.parquet", documents.slice(1))
+    with pytest.raises(DataflowError, match="source web: 6 documents were read but the ledger has 5"):
+        check_conservation(store)
+
+
+def test_an_id_that_occurs_twice_is_a_violation(tmp_path: Path):
+    store = write_folder(str(tmp_path), [Doc("web/a#0"), Doc("web/a#1")], steps=["curate"])
+    documents = store.read_table("documents/web/part.parquet")
+    store.write_table("documents/web/part.parquet", pa.concat_tables([documents.slice(0, 1)] * 2))
+    with pytest.raises(DataflowError, match="web/a#0: the id occurs 2 times"):
+        check_conservation(store)
+
+
+def test_a_document_without_a_decision_is_a_violation_unless_filter_has_yet_to_run_again(tmp_path: Path):
+    store = write_folder(str(tmp_path), [Doc("web/a#0"), Doc("web/a#1")], steps=["curate", "filter"])
+    decisions = store.read_table("decisions/filter/web/part.parquet")
+    store.write_table("decisions/filter/web/part.parquet", decisions.slice(1))
+    check_conservation(store, step="curate")
+    with pytest.raises(DataflowError, match="2 documents but 1 decisions"):
+        check_conservation(store, step="filter")

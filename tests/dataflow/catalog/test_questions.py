@@ -1,0 +1,230 @@
+"""stats, explain, sample and whatif on a folder written by hand."""
+
+import io
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_folder import EVERY_FATE, EVERY_UNREAD, Doc, write_folder, write_instructions
+
+from dataflow import connect
+from dataflow.catalog import stats
+from dataflow.catalog.explain import explain
+from dataflow.catalog.recipe import rules_of_run
+from dataflow.catalog.render import show
+from dataflow.catalog.sample import sample, verdict
+from dataflow.catalog.table import Table, query
+from dataflow.catalog.whatif import changed_rules, whatif
+from dataflow.errors import DataflowError, RecipeError
+from dataflow.rules.evaluate import Rule
+
+RECIPE = {"rules": {"sets": [], "custom": {"min_words": "n_words >= 2", "end_mark": "mean_word_length > 1"}}}
+
+
+@pytest.fixture(scope="module")
+def con(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
+    store = write_folder(str(tmp_path_factory.mktemp("out")), EVERY_FATE, EVERY_UNREAD, recipe=RECIPE)
+    write_instructions(store, [Doc("chat/a#0", "an answer", phases=("train",))])
+    return connect(store)
+
+
+# stats
+
+
+def test_the_funnel_narrows_from_records_to_the_corpus(con: duckdb.DuckDBPyConnection):
+    rows = {row["source"]: row for row in stats.funnel_by_source(con).dicts()}
+    web = rows["web"]
+    assert [web[step] for step in ("records", "documents", "passed", "unique", "train")] == [8, 6, 5, 4, 1]
+    assert [rows["all"]["records"], rows["all"]["train"], rows["all"]["validation"]] == [10, 3, 1]
+    assert list(rows)[-1] == "all"
+
+
+def test_the_funnel_by_language_is_of_documents(con: duckdb.DuckDBPyConnection):
+    rows = {row["language"]: row["records"] for row in stats.funnel_by_language(con).dicts()}
+    assert rows == {"en": 6, "de": 1, "all": 7}
+
+
+def test_reasons_tell_how_many_fail_a_rule_and_that_rule_alone(tmp_path: Path):
+    docs = [Doc("web/a#0", failed=("x", "y")), Doc("web/a#1", failed=("x",)), Doc("web/a#2"), Doc("web/a#3")]
+    con = connect(write_folder(str(tmp_path), docs))
+    assert stats.reasons(con).rows == (("x", 2, 1, 0.5), ("y", 1, 0, 0.25))
+
+
+def test_duplicates_counts_what_was_removed_and_not_survivors(con: duckdb.DuckDBPyConnection):
+    assert stats.duplicates(con).rows == (("web", "near", 1, 1, 2, 0.75),)
+
+
+def test_tokens_by_source_and_phase(con: duckdb.DuckDBPyConnection):
+    rows = {(row["phase"], row["source"]): row["tokens"] for row in stats.tokens(con).dicts()}
+    assert rows == {
+        ("anneal", "web"): 14,
+        ("main", "books"): 22,
+        ("main", "web"): 28,
+        ("validation", "web"): 13,
+    }
+
+
+def test_a_folder_where_nothing_has_run_has_no_tables(tmp_path: Path):
+    assert stats.standard(connect(tmp_path)) == []
+
+
+def test_a_wrong_query_is_explained(con: duckdb.DuckDBPyConnection):
+    assert query(con, "SELECT count(*) AS n FROM documents").rows == ((7,),)
+    with pytest.raises(DataflowError, match="Tables: documents"):
+        query(con, "SELECT * FROM nonsense")
+
+
+# render
+
+
+def test_tables_in_a_pipe_are_whole_plain_and_readable(con: duckdb.DuckDBPyConnection):
+    out = io.StringIO()
+    long = "word " * 100
+    show([Table("T", ("n", "kept_share", "text"), ((1234567, 0.25, f"[red]{long}\x1b[2J"),))], file=out)
+    printed = out.getvalue()
+    assert "1,234,567" in printed
+    assert "25.0%" in printed
+    assert f"[red]{long}" in printed
+    assert "\x1b" not in printed
+
+
+# explain
+
+
+def test_explain_a_dropped_document_shows_the_value_beside_the_threshold(con: duckdb.DuckDBPyConnection):
+    story = explain(con, "web/a.jsonl#1")
+    assert [(one.rule, one.keep, one.values) for one in story.rules if one.fails] == [
+        ("min_words", "n_words >= 2", {"n_words": 1})
+    ]
+    assert story.ledger["fate"] == "dropped"
+
+
+def test_explain_a_duplicate_shows_its_survivor_and_the_difference(con: duckdb.DuckDBPyConnection):
+    story = explain(con, "web/a.jsonl#2")
+    assert story.ledger["duplicate_of"] == "web/a.jsonl#0"
+    assert [row["id"] for row in story.duplicates.dicts()] == ["web/a.jsonl#0", "web/a.jsonl#2"]
+    assert story.diff[-2:] == ["-the first text", "+the first text again"]
+
+
+def test_the_difference_of_long_texts_is_bounded(tmp_path: Path):
+    docs = [
+        Doc("web/a#0", "a line\n" * 5000),
+        Doc("web/a#1", "another line\n" * 5000, duplicate_of="web/a#0"),
+    ]
+    story = explain(connect(write_folder(str(tmp_path), docs)), "web/a#1")
+    assert len(story.diff) < 70
+    assert "more lines" in story.diff[-1]
+
+
+def test_explain_a_trained_document_shows_where_it_lies_in_the_corpus(con: duckdb.DuckDBPyConnection):
+    story = explain(con, "web/a.jsonl#0")
+    assert story.plan.rows == (("main", 0, 0), ("main", 2, 1), ("anneal", 0, 2))
+    assert story.tokens.rows == (("anneal", 14, 14), ("main", 14, 14))
+    assert story.excerpt == "the first text"
+
+
+@pytest.mark.parametrize("name", [item.id for item in (*EVERY_FATE, *EVERY_UNREAD)] + ["chat/a#0"])
+def test_every_record_can_be_explained_and_shown(con: duckdb.DuckDBPyConnection, name: str):
+    out = io.StringIO()
+    show(explain(con, name).tables, file=out)
+    assert name in out.getvalue()
+
+
+def test_an_unknown_id_names_the_nearest(con: duckdb.DuckDBPyConnection):
+    with pytest.raises(DataflowError, match=r"Nearest: web/a\.jsonl#"):
+        explain(con, "web/a.json#3")
+
+
+# sample
+
+
+def test_a_sample_of_what_a_rule_drops(con: duckdb.DuckDBPyConnection):
+    (found,) = sample(con, rule="min_words")
+    assert (found.id, found.excerpt) == ("web/a.jsonl#1", "short")
+    assert [verdict(one) for one in found.judgements] == ["min_words: n_words = 1, keep n_words >= 2"]
+
+
+def test_a_sample_of_a_fate(con: duckdb.DuckDBPyConnection):
+    assert [one.id for one in sample(con, fate="validation")] == ["web/a.jsonl#4"]
+
+
+def test_samples_are_the_same_for_a_seed_and_their_texts_are_cut(tmp_path: Path):
+    con = connect(write_folder(str(tmp_path), [Doc(f"web/a#{n}", "x" * 1000) for n in range(50)]))
+    drawn = [sample(con, n=3, seed=seed, excerpt_characters=10) for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert {one.excerpt for one in drawn[0]} == {"x" * 10 + " ..."}
+
+
+@pytest.mark.parametrize(
+    ("question", "said"), [({"rule": "min_word"}, '"min_words"'), ({"fate": "droped"}, '"dropped"')]
+)
+def test_an_unknown_rule_or_fate_names_the_nearest(
+    con: duckdb.DuckDBPyConnection, question: dict[str, str], said: str
+):
+    with pytest.raises(RecipeError, match=f"Did you mean {said}"):
+        sample(con, **question)
+
+
+# whatif
+
+
+def test_a_looser_rule_brings_a_document_back(con: duckdb.DuckDBPyConnection):
+    before = rules_of_run(con)
+    change = whatif(con, before, changed_rules(before, {"min_words": "n_words >= 1"}, [], con))
+    web = next(row for row in change.by_source.dicts() if row["source"] == "web")
+    assert (web["documents_before"], web["documents_after"], web["bytes_after"] - web["bytes_before"]) == (
+        3,
+        4,
+        5,
+    )
+    assert change.newly_kept.rows == (("web/a.jsonl#1", ["min_words"], 5),)
+    assert (change.newly_dropped.rows, change.undecided) == ((), 1)
+
+
+def test_a_rule_can_be_dropped_or_added_and_its_name_is_checked(con: duckdb.DuckDBPyConnection):
+    before = rules_of_run(con)
+    after = changed_rules(before, {"english": "language = 'en'"}, ["min_words"], con)
+    assert [rule.name for rule in after] == ["end_mark", "english"]
+    change = whatif(con, before, after)
+    assert [row["id"] for row in change.newly_dropped.dicts()] == ["books/part #2/b#1.txt#0"]
+    with pytest.raises(RecipeError, match="Did you mean"):
+        changed_rules(before, {}, ["min_word"], con)
+    with pytest.raises(RecipeError, match="unknown column"):
+        changed_rules(before, {"new": "n_wordz > 3"}, [], con)
+
+
+def test_where_a_survivor_falls_its_longest_duplicate_takes_its_place(tmp_path: Path):
+    docs = [
+        Doc("web/a#0", "x" * 30, signals={"n_words": 1}),
+        Doc("web/a#1", "x" * 10, duplicate_of="web/a#0", signals={"n_words": 9}),
+        Doc("web/a#2", "x" * 20, duplicate_of="web/a#0", signals={"n_words": 9}),
+    ]
+    con = connect(write_folder(str(tmp_path), docs))
+    change = whatif(con, [], [Rule("words", "n_words > 5")])
+    assert [row["id"] for row in change.newly_kept.dicts()] == ["web/a#2"]
+    assert [row["id"] for row in change.newly_dropped.dicts()] == ["web/a#0"]
+
+
+def test_tokens_are_counted_where_they_are_known_and_estimated_where_not(tmp_path: Path):
+    con = connect(write_folder(str(tmp_path), [Doc("web/a#0", "x" * 40)]))
+    assert whatif(con, [], [], bytes_per_token=5).by_source.dicts()[0]["tokens_before"] == 8
+
+
+@settings(max_examples=6, deadline=None)
+@given(words=st.lists(st.integers(0, 9), min_size=1, max_size=8), threshold=st.integers(0, 9))
+def test_before_is_what_the_ledger_says_and_the_flips_are_the_difference(
+    tmp_path_factory: pytest.TempPathFactory, words: list[int], threshold: int
+):
+    docs = [
+        Doc(f"web/a#{n}", failed=("words",) if count < 4 else (), signals={"n_words": count})
+        for n, count in enumerate(words)
+    ]
+    con = connect(write_folder(str(tmp_path_factory.mktemp("law")), docs))
+    change = whatif(con, [Rule("words", "n_words >= 4")], [Rule("words", f"n_words >= {threshold}")])
+    total = change.by_source.dicts()[-1]
+    kept = con.sql("SELECT count(*) FROM ledger WHERE fate = 'unused'").fetchall()[0][0]
+    assert total["documents_before"] == kept
+    assert total["documents_after"] - kept == total["newly_kept"] - total["newly_dropped"]
+    assert total["documents_after"] == sum(count >= threshold for count in words)
