@@ -71,9 +71,8 @@ def load(
     connection.execute("""
         CREATE TABLE kept AS
         SELECT passed.*, coalesce(duplicates.cluster, passed.id) AS cluster_id
-        FROM passed LEFT JOIN duplicates USING (id)
-        WHERE (duplicates.id IS NULL OR duplicates.survivor = passed.id)
-          AND passed.id NOT IN (SELECT id FROM contaminated);
+        FROM passed ANTI JOIN contaminated USING (id) LEFT JOIN duplicates USING (id)
+        WHERE duplicates.id IS NULL OR duplicates.survivor = passed.id;
         DROP TABLE passed; DROP TABLE duplicates; DROP TABLE contaminated
     """)
     connection.register(

@@ -115,9 +115,7 @@ def _columns_read(
     value = selected[0]
     if value["class"] == "WINDOW":  # ours, of ``rank``: what the user wrote are its sort keys
         value = value["orders"]
-    unstable = _functions(connection, "stability <> 'CONSISTENT'") - {"error"}
-    aggregates = _functions(connection, "function_type = 'aggregate'")
-    aggregates -= _functions(connection, "function_type = 'scalar'")
+    unstable, aggregates = _unfit_functions(connection)
     names = {name.lower(): name for name in columns.names}
     read: set[str] = set()
     for part in _nodes(value):
@@ -154,9 +152,15 @@ def _bind(connection: duckdb.DuckDBPyConnection, expression: str, where: str, co
         raise RecipeError(message.splitlines()[0], where) from error
 
 
-def _functions(connection: duckdb.DuckDBPyConnection, which: str) -> set[str]:
-    query = f"SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE {which}"
-    return {name for (name,) in connection.sql(query).fetchall()}
+def _unfit_functions(connection: duckdb.DuckDBPyConnection) -> tuple[frozenset[str], frozenset[str]]:
+    """Names of functions that depend on more than their arguments (``random``), and of aggregates."""
+    query = """
+        SELECT lower(function_name), bool_or(stability <> 'CONSISTENT'), bool_and(function_type = 'aggregate')
+        FROM duckdb_functions() GROUP BY ALL
+    """
+    rows = connection.sql(query).fetchall()
+    unstable = frozenset(name for name, is_unstable, _ in rows if is_unstable and name != "error")
+    return unstable, frozenset(name for name, _, is_aggregate in rows if is_aggregate)
 
 
 def _nodes(tree: object) -> Iterator[Mapping[str, Any]]:
