@@ -70,6 +70,13 @@ def markdown(card: Card) -> str:
     rows = "\n".join(
         f"| {n / 10:.1f} to {(n + 1) / 10:.1f} | {p:,} | {q:,} |" for n, (p, q) in enumerate(bins)
     )
+    classes = "\n".join(
+        f"| {name} | {', '.join(sources)} | {read:,} | {learned:,} | {held_out:,} |"
+        for name, sources, read, learned, held_out in (
+            ("positive", card.positive, card.offered_positive, card.trained_positive, measured.positive),
+            ("negative", card.negative, card.offered_negative, card.trained_negative, measured.negative),
+        )
+    )
     settings = ", ".join(f"{name} {value}" for name, value in sorted(card.parameters.items()))
     return f"""# Quality model
 
@@ -78,10 +85,7 @@ than the negative ones, if both were equally common; only the first 20,000 chara
 
 | | sources | documents read | learned from | held out |
 | --- | --- | ---: | ---: | ---: |
-| positive | {", ".join(card.positive)} | {card.offered_positive:,} | {card.trained_positive:,} |
-{measured.positive:,} |
-| negative | {", ".join(card.negative)} | {card.offered_negative:,} | {card.trained_negative:,} |
-{measured.negative:,} |
+{classes}
 
 On the held-out documents: AUC {measured.auc:.4f}, average precision {measured.average_precision:.4f},
 accuracy {measured.accuracy:.4f} and F1 {measured.f1:.4f} at 0.5.
@@ -90,5 +94,6 @@ accuracy {measured.accuracy:.4f} and F1 {measured.f1:.4f} at 0.5.
 | --- | ---: | ---: |
 {rows}
 
-Made with {settings}. File: {card.n_bytes:,} bytes, SHA-256 {card.sha256}.
+Made with {settings}.
+File: {card.n_bytes:,} bytes, SHA-256 {card.sha256}.
 """

@@ -27,7 +27,7 @@ def test_the_output_folder_gets_model_and_card(tmp_path, trained):
     assert card["trained_positive"] + card["evaluation"]["positive"] == 400  # as many of one as of the other
     assert card["trained_negative"] + card["evaluation"]["negative"] == 400
     assert made.counts["trained_documents"] + made.counts["held_out_documents"] == 800
-    assert "| positive | books | 400 |" in store.read_bytes("models/quality/card.md").decode()
+    assert "\n| positive | books | 400 | 361 | 39 |\n" in store.read_bytes("models/quality/card.md").decode()
 
 
 def test_unlike_texts_are_told_apart(trained):
