@@ -104,8 +104,8 @@ class Mixture(Config):
     """How much of which source is trained on, in which phases."""
 
     budget: Annotated[str | None, BeforeValidator(_normal_budget)] = None
-    """How much to train on: `20M tokens`, or `1G` for bytes. Left out: as much as the kept documents are, so
-    that without weights each is used once."""
+    """How much to train on: `20M tokens`, or `1G` for bytes. Left out: as much as the documents that the
+    phases may draw, so that without weights each is used once."""
 
     bytes_per_token: float = Field(default=4.0, gt=0)
     """Bytes of text that a token stands for where documents have no exact count of tokens."""

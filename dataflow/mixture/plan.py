@@ -75,7 +75,7 @@ def make_plan(
     Amounts: a phase takes ``budget * share * weight`` from each source, in tokens where every kept document
     has its exact count and the budget is not in bytes, else in bytes. They are met within a document summed
     over the phases so far, so that no phase inherits the surplus of another. Without a budget it is the
-    size of all that is kept and not held out. How documents are drawn: ``dataflow.mixture.draw``.
+    size of all documents that some phase may draw. How documents are drawn: ``dataflow.mixture.draw``.
 
     ``order`` arranges what a phase drew from each source. A document drawn twice by one phase comes the
     second time after all first ones: the phase then goes through the order again.
@@ -112,17 +112,20 @@ def _draw_phases(
     budget = mixture.parsed_budget
     unit: Unit = "tokens" if candidates.exact_tokens and not (budget and budget.unit == "bytes") else "bytes"
     sizes = np.maximum(candidates.n_tokens if unit == "tokens" else candidates.n_bytes, 1)
-    amount = float(sizes[train].sum())
-    if budget is not None:
-        amount = budget.amount * (mixture.bytes_per_token if budget.unit != unit else 1.0)
     by_source = [train[candidates.source[train] == number] for number in range(len(candidates.sources))]
     pools = [Pool.of(sizes[rows], candidates.keys[rows], mixture.max_epochs) for rows in by_source]
+    eligibles = [_eligible(connection, by_source, phase) for phase in mixture.phases]
+    shares = [
+        _weights(*each, candidates.sources, pools) for each in zip(mixture.phases, eligibles, strict=True)
+    ]
+    if budget is not None:
+        amount = budget.amount * (mixture.bytes_per_token if budget.unit != unit else 1.0)
+    else:
+        amount = _size_of_all(pools, eligibles, shares)
     due = np.zeros(len(pools))  # what all phases so far should have drawn from each source
     whole = sum(phase.share for phase in mixture.phases)
     phases, branches = {}, []
-    for phase in mixture.phases:
-        eligible = _eligible(connection, by_source, phase)
-        weights = _weights(phase, candidates.sources, pools, eligible)
+    for phase, eligible, weights in zip(mixture.phases, eligibles, shares, strict=True):
         due += amount * phase.share / whole * weights
         place = f"mixture.phases ({phase.name}), order"
         ranks = evaluate(connection, rank(phase.order), place) if phase.order else None
@@ -157,7 +160,7 @@ def _eligible(
 
 
 def _weights(
-    phase: Phase, sources: Sequence[str], pools: list[Pool], eligible: list[Integers]
+    phase: Phase, eligible: list[Integers], sources: Sequence[str], pools: list[Pool]
 ) -> npt.NDArray[np.float64]:
     """The proportion of each source in the phase, summing to 1."""
     there = np.zeros(len(pools))
@@ -179,6 +182,20 @@ def _weights(
         there = np.array([phase.weights.get(source, 0.0) for source in sources])
     there /= there.sum()
     return there
+
+
+def _size_of_all(
+    pools: list[Pool], eligibles: list[list[Integers]], weights: list[npt.NDArray[np.float64]]
+) -> float:
+    """The size of the documents that at least one phase may draw."""
+    total = 0
+    for number, pool in enumerate(pools):
+        drawable = np.zeros(len(pool.sizes), dtype=np.bool_)
+        for eligible, weight in zip(eligibles, weights, strict=True):
+            if weight[number] > 0:
+                drawable[eligible[number]] = True
+        total += int(pool.sizes[drawable].sum())
+    return float(total)
 
 
 def _check_capacity(

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from corpora import Corpus, rows
+from mixture_corpora import Corpus, rows
 
 from dataflow.errors import DataflowError
 from dataflow.mixture import plan as plan_module
@@ -73,6 +73,16 @@ def test_several_phases_without_a_budget_share_everything_once(tmp_path: Path) -
     planned = plan_of(corpus, tmp_path, Mixture(phases=phases))
     ids = [row["id"] for name in "abc" for row in planned[name]]
     assert len(ids) == len(set(ids)) == 270
+
+
+def test_without_a_budget_a_restricted_phase_uses_what_it_may_draw_once(tmp_path: Path) -> None:
+    quality: list[object] = [number / 100 for number in range(100)]
+    corpus = Corpus(
+        {"web": [rows(*sizes(100), quality=quality)], "books": [rows(*sizes(100), quality=quality)]}
+    )
+    phase = Phase(name="main", weights={"web": 1}, where="quality >= 0.3")
+    planned = plan_of(corpus, tmp_path, Mixture(phases=[phase]))["main"]
+    assert sorted(int(row["id"].removeprefix("web/shard-0#")) for row in planned) == list(range(30, 100))
 
 
 # How much is drawn

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from corpora import Corpus, rows
+from mixture_corpora import Corpus, rows
 
 from dataflow.mixture.config import Mixture, Phase, Validation
 from dataflow.mixture.plan import make_plan

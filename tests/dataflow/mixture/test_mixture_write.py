@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from corpora import Corpus, rows, text_of
+from mixture_corpora import Corpus, rows, text_of
 
 from dataflow.errors import DataflowError
 from dataflow.mixture import write
