@@ -7,7 +7,7 @@ else. Reading the pieces in order gives the rows of the whole file, numbers incl
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from dataflow.errors import DataflowError
 from dataflow.readers import jsonl, parquet, text
@@ -152,4 +152,4 @@ def read_records(piece: Piece, source: Source) -> Iterator[list[Record]]:
             "Give JSONL, JSON or Parquet files.",
         )
     for first in records:
-        yield [first, *(record for record, _ in zip(records, range(_RECORD_GROUP - 1), strict=False))]
+        yield [first, *islice(records, _RECORD_GROUP - 1)]
