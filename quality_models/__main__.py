@@ -23,7 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Quality models: small classifiers that score how much a document reads like those you chose as good."
+    help="Quality models: small classifiers that score how much a text reads like those you chose as good."
     "\n\n"
     "In a pipeline run the step quality trains one from the recipe's sources; here they work on any files "
     "(JSONL, JSON, Parquet or plain text, also .gz and .zst; folders and globs too).",

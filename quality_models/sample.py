@@ -71,24 +71,27 @@ def draw(
 def _smallest(
     batches: Iterable[pa.LargeStringArray], n: int, seed: int
 ) -> tuple[Keys, pa.LargeStringArray, int]:
-    """The ``n`` different non-empty texts with the smallest keys, in the order of their keys; and how many
-    came."""
-    keys: Keys = np.zeros(0, np.uint64)
-    texts = pa.array([], pa.large_string())
+    """The ``n`` different non-empty texts with the smallest keys, in that order; and how many came in."""
+    best: tuple[Keys, pa.LargeStringArray] = (np.zeros(0, np.uint64), pa.array([], pa.large_string()))
+    waiting: list[tuple[Keys, pa.LargeStringArray]] = []
     offered = 0
     for batch in batches:
         offered += len(batch)
         lines = normalise(batch)
         lines = lines.filter(pc.greater(pc.binary_length(lines), 0))
-        new = _keys(lines, seed)
-        if len(keys) == n:
-            below = new < keys[-1]
-            lines, new = lines.filter(pa.array(below)), new[below]
-        if len(new):
-            keys, first = np.unique(np.concatenate([keys, new]), return_index=True)
-            keys, first = keys[:n], first[:n]
-            texts = pa.concat_arrays([texts, lines]).take(pa.array(first))
-    return keys, texts, offered
+        keys = _keys(lines, seed)
+        if len(best[0]) == n:
+            below = keys < best[0][-1]
+            lines, keys = lines.filter(pa.array(below)), keys[below]
+        waiting.append((keys, lines))
+        if sum(len(keys) for keys, _ in waiting) > n // 2:  # seldom, since merging copies the sample
+            best, waiting = _merge([best, *waiting], n), []
+    return *_merge([best, *waiting], n), offered
+
+
+def _merge(parts: list[tuple[Keys, pa.LargeStringArray]], n: int) -> tuple[Keys, pa.LargeStringArray]:
+    keys, first = np.unique(np.concatenate([keys for keys, _ in parts]), return_index=True)
+    return keys[:n], pa.concat_arrays([texts for _, texts in parts]).take(pa.array(first[:n]))
 
 
 def _keys(texts: pa.LargeStringArray, seed: int) -> Keys:
