@@ -52,7 +52,9 @@ def decode(content: bytes, declared: str | None = None) -> tuple[str, str]:
     named = [charset for name in (declared, _meta_charset(content)) if name and (charset := _codec(name))]
     is_ascii = content.isascii()
     trials = [charset for charset in named if charset in _MANY_BYTES]
-    trials += ["utf-8"] if not is_ascii or (not named and b"\x1b" not in content) else []  # ISO-2022 has escapes
+    trials += (
+        ["utf-8"] if not is_ascii or (not named and b"\x1b" not in content) else []
+    )  # ISO-2022 has escapes
     for charset in [*trials, *named]:
         if (text := _strictly(content, charset)) is not None:
             return text, charset
