@@ -146,8 +146,8 @@ def check(store: Storage) -> list[Problem]:
     """Everything that is wrong with an output folder; an empty list where nothing is."""
     problems = [*_manifests(store), *_partial_files(store)]
     try:
-        problems += [Problem(error.what, error.where, error.fix) for error in violations(store)]
         with connect(store) as con:
+            problems += [Problem(error.what, error.where, error.fix) for error in violations(store, con)]
             problems += [*_parallel_parts(store, con), *_broken_laws(con)]
     except duckdb.Error as error:
         problems.append(Problem(f"the tables cannot be read: {str(error).splitlines()[0]}", str(store.url)))

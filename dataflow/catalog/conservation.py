@@ -37,20 +37,22 @@ def check_conservation(store: Storage, step: str | None = None) -> None:
 
     ``step`` is the step that has just run: what comes after it may be of an earlier run and is not looked at.
     """
-    for problem in violations(store, step):
-        raise problem
-
-
-def violations(store: Storage, step: str | None = None) -> Iterator[DataflowError]:
-    """Every breach of the law, as ``check_conservation`` would raise it."""
     with connect(store) as con:
-        for reading, prefix in READING_STEPS.items():
-            parts = [manifest for manifest in manifests(store, reading) if "records" in manifest.counts]
-            yield from _counts_disagree(parts)
-            yield from _unlike_the_ledger(con, parts, prefix)
-            yield from _repeated_ids(con, prefix)
-            if step != reading or reading == "instruct":
-                yield from _undecided(con, prefix)
+        for problem in violations(store, con, step):
+            raise problem
+
+
+def violations(
+    store: Storage, con: duckdb.DuckDBPyConnection, step: str | None = None
+) -> Iterator[DataflowError]:
+    """Every breach of the law, as ``check_conservation`` would raise it; ``con`` is ``connect(store)``."""
+    for reading, prefix in READING_STEPS.items():
+        parts = [manifest for manifest in manifests(store, reading) if "records" in manifest.counts]
+        yield from _counts_disagree(parts)
+        yield from _unlike_the_ledger(con, parts, prefix)
+        yield from _repeated_ids(con, prefix)
+        if step != "curate" or prefix:
+            yield from _undecided(con, prefix)
 
 
 def _counts_disagree(parts: list[Manifest]) -> Iterator[DataflowError]:

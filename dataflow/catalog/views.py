@@ -33,7 +33,7 @@ from dataflow.store.documents import (
 )
 from dataflow.store.storage import Storage
 
-VERSION = 1  # raise when the views change: an older catalog.duckdb is then written anew
+VERSION = 2  # raise when the views change: an older catalog.duckdb is then written anew
 CATALOG = "catalog.duckdb"
 # Nothing is ever downloaded: parquet and json are inside DuckDB's wheel.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -110,7 +110,8 @@ VIEWS: dict[str, str] = {
     f"SELECT {_TOKENS_SFT} FROM stored.instructions_tokens",
     "instructions": "SELECT * EXCLUDE (exact_hash) FROM stored.instructions_documents",
     "metrics": "FROM stored.metrics",
-    "runs": "SELECT run, max(step) AS last_step, count(*) AS n_records FROM stored.metrics GROUP BY run",
+    "runs": "SELECT run, last_step, config FROM stored.runs FULL JOIN "
+    "(SELECT run, max(step) AS last_step FROM stored.metrics GROUP BY run) USING (run)",
 }
 
 
@@ -187,6 +188,7 @@ def _create_views(connection: duckdb.DuckDBPyConnection, store: Storage) -> None
         f"SELECT {quote(store.root)} AS root, {VERSION} AS version, {_list(present)}::VARCHAR[] AS steps",
     )
     _create(connection, "stored.recipe", _recipe_sql(store))
+    _create(connection, "stored.runs", _runs_sql(store))
     for name, sql in VIEWS.items():
         _create(connection, name, sql)
     _create(connection, "ledger", ledger_sql(present))
@@ -228,6 +230,15 @@ def _recipe_sql(store: Storage) -> str:
     if not store.exists("recipe.json"):
         return "SELECT NULL::VARCHAR AS content WHERE false"
     return f"SELECT content FROM read_text({quote(_glob_escaped(_base(store)) + '/recipe.json')})"
+
+
+def _runs_sql(store: Storage) -> str:
+    """Training runs with the resolved configuration that each keeps beside its metrics, as JSON."""
+    found = [path for path in store.list("runs", "/config.json") if path.count("/") == 2]
+    if not found:
+        return "SELECT NULL::VARCHAR AS run, NULL::VARCHAR AS config WHERE false"
+    files = _list([f"{_glob_escaped(_base(store))}/{path}" for path in found])
+    return f"SELECT string_split(filename, '/')[-2] AS run, content AS config FROM read_text({files})"
 
 
 def _base(store: Storage) -> str:

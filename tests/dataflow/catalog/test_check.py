@@ -90,9 +90,7 @@ def swapped_survivors(table: pa.Table) -> pa.Table:
             "survivor of duplicates is no document: web/gone#0",
         ),
         (
-            rewrite(
-                "decisions/dedup/part-00000.parquet", rename("survivor", "web/a.jsonl#0", "web/a.jsonl#2")
-            ),
+            rewrite("decisions/dedup/part-00000.parquet", swapped_survivors),
             "survivor of duplicates is itself a duplicate",
         ),
         (

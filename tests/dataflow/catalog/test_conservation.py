@@ -37,7 +37,7 @@ def folders(draw: st.DrawFn) -> tuple[list[Doc], list[Unread]]:
     return docs, [Unread(f"web/z#{n}", fate) for n, fate in enumerate(fates)]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(folder=folders(), n_steps=st.integers(1, len(STEPS)))
 def test_the_fates_partition_the_records(folder: tuple[list[Doc], list[Unread]], n_steps: int):
     docs, unread = folder

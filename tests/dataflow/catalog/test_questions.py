@@ -212,7 +212,7 @@ def test_tokens_are_counted_where_they_are_known_and_estimated_where_not(tmp_pat
     assert whatif(con, [], [], bytes_per_token=5).by_source.dicts()[0]["tokens_before"] == 8
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(words=st.lists(st.integers(0, 9), min_size=1, max_size=8), threshold=st.integers(0, 9))
 def test_before_is_what_the_ledger_says_and_the_flips_are_the_difference(
     tmp_path_factory: pytest.TempPathFactory, words: list[int], threshold: int
