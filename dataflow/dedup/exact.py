@@ -23,6 +23,5 @@ def exact_hashes(texts: pa.LargeStringArray) -> pa.FixedSizeBinaryArray:
 def normalise(text: str) -> str:
     """The text that is hashed: NFC, lower case, every run of white space one space, none at the ends."""
     if not text.isascii():
-        text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
-        return " ".join(text.split())
+        return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower()).split())
     return " ".join(text.lower().split())

@@ -41,6 +41,11 @@ def test_a_text_hashes_as_its_normal_form_and_whatever_space_stands_around_it(te
     assert plain == spaced == normal
 
 
+@given(st.text(st.sampled_from("aB \t\n\r\x0b\x1c\x85\u00a0\u2003\u2029\u3000\u200b\u00e9")))
+def test_white_space_is_folded_as_python_splits_it(text: str) -> None:
+    assert exact.normalise(text) == " ".join(text.lower().split())
+
+
 def test_a_slice_of_an_array_hashes_its_own_rows() -> None:
     texts = pa.array(["a", "b", "c"], pa.large_string())
     assert exact_hashes(texts.slice(1, 2)).to_pylist() == hashes("b", "c")
