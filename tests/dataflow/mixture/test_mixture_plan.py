@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from mixture_corpora import Corpus, rows
 
-from dataflow.errors import DataflowError
+from dataflow.errors import DataflowError, RecipeError
 from dataflow.mixture import plan as plan_module
 from dataflow.mixture.config import Mixture, Phase, Validation
 from dataflow.mixture.plan import make_plan
@@ -154,6 +154,12 @@ def test_a_source_with_a_weight_and_nothing_kept_is_named(tmp_path: Path) -> Non
         )
     with pytest.raises(DataflowError, match="no kept document can be drawn"):
         plan_of(corpus, tmp_path / "c", Mixture(phases=[Phase(name="m", where="quality > 0.5")]))
+
+
+def test_a_condition_that_fails_on_a_document_is_the_recipes_fault(tmp_path: Path) -> None:
+    phase = Phase(name="main", where="CAST(id AS INTEGER) > 3")
+    with pytest.raises(RecipeError, match=r"mixture.phases \(main\), where: could not convert"):
+        plan_of(Corpus({"web": [rows(10)]}), tmp_path, Mixture(phases=[phase]))
 
 
 def test_nothing_kept_at_all_is_an_error(tmp_path: Path) -> None:
