@@ -2,7 +2,7 @@
 
 ``analyse`` takes the documents in groups of some hundred kilobytes (or one longer document): a first kernel
 reads the bytes and leaves the hashes of words and lines, three more count what repeats in them. So scratch
-memory is bounded by the longest document (about 30 bytes for each of its words), nothing touches Python
+memory is bounded by the longest document (about 40 bytes for each of its words), nothing touches Python
 objects, and the lock is free meanwhile.
 
 A word is a maximal run of letters, marks and digits that begins with a letter or digit, with single inner
@@ -68,12 +68,10 @@ def analyse(texts: pa.LargeStringArray, permutations: int, shingle: int) -> Anal
     ngram_counts = np.zeros((n, ngrams.N_COUNTS), np.int64)
     signatures = np.empty((n, permutations), np.uint64)
     a, b = minhash.permutation_parameters(permutations)
-    scratch: _Scratch | None = None
     groups = _groups(offsets)
-    longest = max((int(offsets[last] - offsets[first]) for first, last in groups), default=0)
+    s = _Scratch(max((int(offsets[last] - offsets[first]) for first, last in groups), default=0))
     for first, last in groups:
-        scratch = scratch or _Scratch(longest)
-        s, bounds = scratch, offsets[first : last + 1]
+        bounds = offsets[first : last + 1]
         word_start, line_start = np.zeros(last - first + 1, np.int64), np.zeros(last - first + 1, np.int64)
         read_documents(
             data, bounds, characters.table(), known_words(), word_start, s.word_hash, s.word_length,

@@ -71,6 +71,7 @@ def test_a_document_counts_the_same_alone_and_in_any_slice(documents, start, sto
     [
         ("don't well-known o'", ["don't", "well-known", "o"]),
         ("-a- a--b 'n'", ["a", "a", "b", "n"]),
+        ("a-\u0301b '\u0301c", ["a", "b", "c"]),  # a mark with nothing to stand on is a symbol
         ("3.14 snake_case", ["3", "14", "snake", "case"]),
         ("ÄRGER İz ΟΔΟΣ", ["ärger", "iz", "οδοσ"]),
         ("e\u0301te\u0301 \u0301x", ["e\u0301te\u0301", "x"]),
