@@ -46,7 +46,8 @@ def read(path: str, relative: str, extract: Extract) -> Iterator[Batch]:
             number += 1
             yield from builder.take()
     except OSError as error:
-        builder.quarantine(number, f"malformed_warc: {error}; the rest of the file is not read")
+        reason = f"malformed_warc: {error}; the rest of the file is not read"
+        builder.quarantine(number, stream.damage.reason if stream.damage else reason)
     else:
         if stream.damage is not None:
             builder.quarantine(number, stream.damage.reason, stream.damage.raw, stream.damage.bytes_in)
