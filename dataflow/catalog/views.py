@@ -163,15 +163,14 @@ def _catalog_is_current(store: Storage) -> bool:
 
 
 def _present(store: Storage) -> list[str]:
-    """Names of the kinds of file that are there."""
+    """Names of the kinds of file that are there, and the files of each training run."""
     present = [stored.name for stored in STORED if store.list(stored.folder)]
-    return present + (["metrics"] if _metrics_files(store) else [])
+    return [*present, *_run_files(store, "config.json"), *_run_files(store, "metrics.jsonl")]
 
 
-def _metrics_files(store: Storage) -> list[str]:
-    return [
-        path for path in store.list("runs", "/metrics.jsonl") if path.count("/") == 2 and store.size(path)
-    ]
+def _run_files(store: Storage, name: str) -> list[str]:
+    """``runs/<run>/<name>`` of every run that has one with something in it."""
+    return [path for path in store.list("runs", f"/{name}") if path.count("/") == 2 and store.size(path)]
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, store: Storage) -> None:
@@ -181,7 +180,7 @@ def _create_views(connection: duckdb.DuckDBPyConnection, store: Storage) -> None
     connection.execute("CREATE SCHEMA stored")
     for stored in STORED:
         _create(connection, f'stored."{stored.name}"', _stored_sql(store, stored, stored.name in present))
-    _create(connection, "stored.metrics", _metrics_sql(store, "metrics" in present))
+    _create(connection, "stored.metrics", _metrics_sql(store))
     _create(
         connection,
         "stored.about",
@@ -213,11 +212,12 @@ def _stored_sql(store: Storage, stored: Stored, present: bool) -> str:
     )
 
 
-def _metrics_sql(store: Storage, present: bool) -> str:
+def _metrics_sql(store: Storage) -> str:
     empty = "SELECT NULL::VARCHAR AS run, NULL::BIGINT AS step WHERE false"
-    if not present:
+    found = _run_files(store, "metrics.jsonl")
+    if not found:
         return empty
-    files = _list([f"{_glob_escaped(_base(store))}/{path}" for path in _metrics_files(store)])
+    files = _list([f"{_glob_escaped(_base(store))}/{path}" for path in found])
     # A run that was killed, or still writes, may leave half a last line: it is not a record yet.
     return (
         f"{empty} UNION ALL BY NAME SELECT string_split(filename, '/')[-2] AS run, * EXCLUDE (filename) "
@@ -234,7 +234,7 @@ def _recipe_sql(store: Storage) -> str:
 
 def _runs_sql(store: Storage) -> str:
     """Training runs with the resolved configuration that each keeps beside its metrics, as JSON."""
-    found = [path for path in store.list("runs", "/config.json") if path.count("/") == 2]
+    found = _run_files(store, "config.json")
     if not found:
         return "SELECT NULL::VARCHAR AS run, NULL::VARCHAR AS config WHERE false"
     files = _list([f"{_glob_escaped(_base(store))}/{path}" for path in found])

@@ -142,7 +142,9 @@ def test_metrics_are_read_up_to_a_torn_last_line(tmp_path: Path):
         ("base", 1, 3.5),
         ("base", 2, 3.0),
     ]
-    assert con.sql("SELECT run, last_step FROM runs").fetchall() == [("base", 2)]
+    store.write_json("runs/sft/config.json", {"lr": 0.1})
+    runs = dataflow.connect(store).sql("SELECT run, last_step, config->>'lr' FROM runs ORDER BY run")
+    assert runs.fetchall() == [("base", 2, None), ("sft", None, "0.1")]
 
 
 @pytest.mark.parametrize("name", ["lr=1", "a[b]*c?d", "it's", "köln"])
@@ -187,6 +189,8 @@ def test_the_catalog_file_is_written_anew_when_the_folder_moved_or_a_step_has_ru
     old = write_folder(str(tmp_path / "old"), EVERY_FATE, steps=STEPS[:1])
     assert [refresh_if_moved(old), refresh_if_moved(old)] == [True, False]
     write_folder(str(tmp_path / "old"), EVERY_FATE)
+    assert [refresh_if_moved(old), refresh_if_moved(old)] == [True, False]
+    write_metrics(old, "base", [{"step": 1}])
     assert [refresh_if_moved(old), refresh_if_moved(old)] == [True, False]
     (tmp_path / "old").rename(tmp_path / "new")
     new = Storage(str(tmp_path / "new"))
