@@ -8,7 +8,7 @@ scrubbing once. The audit table holds places and salted hashes, never the plain 
 
 from __future__ import annotations
 
-from bisect import bisect
+from bisect import bisect, bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -112,17 +112,44 @@ def _scan(texts: pa.Array, config: Pii, key: bytes) -> Iterator[tuple[int, bytes
 def _until_clean(
     data: bytes, found: list[Found], find: Callable[[bytes], list[Found]], config: Pii, key: bytes
 ) -> list[_Span]:
-    """All spans of a text, sorted: those found at once, then those that show once others are replaced."""
+    """All spans of a text, sorted: those found at once, then those that show once others are replaced.
+
+    A find that reaches into a pseudonym is the same data continued (``a@b.org`` in ``a@b.org@c.org``): one
+    span then covers both, so that what is left holds nothing. Each round covers more text, so it ends.
+    """
     spans: list[_Span] = []
     while found:
-        fresh = [
-            _Span(*_original(one, spans), one.kind, one.value, _replacement(one, config.action, key))
-            for one in found
-        ]
-        spans = sorted([*spans, *fresh], key=lambda span: span.start)
-        taken = _new_places(spans)
-        found = [one for one in find(_replace(data, spans)) if not _touches(one, taken)]
+        places = _new_places(spans)
+        fresh: list[_Span] = []
+        gone: set[int] = set()
+        for one in found:
+            first = bisect(
+                places, one.start, key=lambda place: place[1]
+            )  # the first that ends after it begins
+            last = bisect_left(
+                places, one.end, key=lambda place: place[0]
+            )  # after the last that begins before
+            touched = set(range(first, last))
+            inside = len(touched) == 1 and places[first][0] <= one.start and one.end <= places[first][1]
+            if inside or touched & gone:
+                continue  # our own fake value; or for the next round to see
+            gone |= touched
+            start, end = one.start - _shift(first, spans, places), one.end - _shift(last, spans, places)
+            if touched:
+                start, end = min(start, spans[first].start), max(end, spans[last - 1].end)
+            replacement = _replacement(one, config.action, key)
+            fresh.append(_Span(start, end, one.kind, one.value, replacement))
+        if not fresh:
+            break
+        kept = [span for index, span in enumerate(spans) if index not in gone]
+        spans = sorted([*kept, *fresh], key=lambda span: span.start)
+        found = find(_replace(data, spans))
     return spans
+
+
+def _shift(index: int, spans: list[_Span], places: list[tuple[int, int]]) -> int:
+    """How far the text after the first ``index`` spans has moved."""
+    return places[index - 1][1] - spans[index - 1].end if index else 0
 
 
 def _replace(data: bytes, spans: list[_Span]) -> bytes:
@@ -141,19 +168,6 @@ def _new_places(spans: list[_Span]) -> list[tuple[int, int]]:
         places.append((start, start + len(span.replacement)))
         shift += len(span.replacement) - (span.end - span.start)
     return places
-
-
-def _touches(found: Found, taken: list[tuple[int, int]]) -> bool:
-    """Whether a find overlaps a replacement: what we wrote ourselves is nobody's data."""
-    at = bisect(taken, (found.end, -1))
-    return at > 0 and taken[at - 1][1] > found.start
-
-
-def _original(found: Found, spans: list[_Span]) -> tuple[int, int]:
-    """A find in the scrubbed text, in bytes of the text before."""
-    before = bisect(_new_places(spans), (found.start, -1)) if spans else 0
-    shift = sum(len(span.replacement) - (span.end - span.start) for span in spans[:before])
-    return found.start - shift, found.end - shift
 
 
 def _places(data: bytes, spans: list[_Span], key: bytes) -> Iterator[tuple[str, int, int, int, int, str]]:

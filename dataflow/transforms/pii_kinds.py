@@ -246,12 +246,12 @@ def find_cards(data: bytes) -> Iterator[Place]:
         groups = [found.span() for found in _GROUPS.finditer(data, start, end)]
         first = 0
         while first < len(groups):
-            place = _card_from(data, groups[first:])
-            if place is None:
-                first += 1
-                continue
-            yield place
-            first = next((i for i, group in enumerate(groups) if group[0] >= place[1]), len(groups))
+            place = _card_from(data, groups[first : first + 5])
+            first += 1
+            if place is not None:
+                yield place
+                while first < len(groups) and groups[first][0] < place[1]:
+                    first += 1
 
 
 def _card_from(data: bytes, groups: list[tuple[int, int]]) -> Place | None:
@@ -294,7 +294,7 @@ def _stands_free(data: bytes, start: int, end: int) -> bool:
 # --- IBAN
 
 _IBAN = re2.compile(r"[A-Za-z]{2}[0-9]{2}(?:[ \-.]?[A-Za-z0-9]){11,30}")
-_SEPARATORS = str.maketrans("", "", " -.")
+_SEPARATORS = frozenset(b" -.")
 
 
 def find_ibans(data: bytes) -> Iterator[Place]:
@@ -302,30 +302,31 @@ def find_ibans(data: bytes) -> Iterator[Place]:
     at = 0
     while match := _IBAN.search(data, at):
         start, end = match.span()
-        place = None
-        if (not start or data[start - 1] not in _WORD) and _has_ibans(
-            data[start : start + 2].decode("ascii").upper()
-        ):
-            place = _iban_from(data, start, end)
+        place = None if start and data[start - 1] in _WORD else _iban_from(data, start, end)
         if place is not None:
             yield place
         at = place[1] if place is not None else start + 2
 
 
 def _iban_from(data: bytes, start: int, end: int) -> Place | None:
-    """The longest valid start of a candidate, which may have swallowed the words after it."""
-    for stop in range(end, start + 14, -1):
-        if data[stop - 1] not in _WORD or (stop < len(data) and data[stop] in _WORD):
-            continue
-        number = data[start:stop].decode("ascii").translate(_SEPARATORS).upper()
-        if len(number) <= 34 and stdnum_iban.is_valid(number):
-            return start, stop, number
-    return None
+    """The IBAN at the start of a candidate, which may have swallowed the words after it."""
+    length = _iban_length(data[start : start + 2].decode("ascii").upper())
+    places = [place for place in range(start, end) if data[place] not in _SEPARATORS][:length]
+    if length == 0 or len(places) < length:
+        return None
+    stop = places[-1] + 1
+    if stop < len(data) and data[stop] in _WORD:
+        return None
+    number = bytes(data[place] for place in places).decode("ascii").upper()
+    return (start, stop, number) if stdnum_iban.is_valid(number) else None
 
 
 @cache
-def _has_ibans(country: str) -> bool:
-    return bool(numdb.get("iban").info(country + "00")[0][1])
+def _iban_length(country: str) -> int:
+    """Characters of an IBAN of a country, 0 where it has none."""
+    structure = numdb.get("iban").info(country + "00")[0][1].get("bban", "")
+    sizes = [int(size) for size in re.findall(r"([0-9]+)!", structure)]
+    return 4 + sum(sizes) if sizes else 0
 
 
 _FINDERS: dict[str, Callable[[bytes], Iterator[Place]]] = {

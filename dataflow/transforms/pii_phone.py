@@ -29,6 +29,7 @@ _EXTENSION = re.compile(
 _SPOKEN_OF = re.compile(
     rb"phone|\btel\b|\btel[.:]|call|fax|mobile|\bcell|contact|whatsapp|\bsms|dial|hotline", re.IGNORECASE
 )
+_LAST_GROUP = re.compile(rb"[^0-9+]+[0-9]*\Z")
 _DIGIT_RUN = re.compile(rb"[0-9]*")
 _DOTTED_QUAD = re.compile(rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}\Z")
 _FICTION = re.compile(r"\+1\d{3}55501\d\d")
@@ -41,6 +42,8 @@ def find_phones(data: bytes, regions: tuple[str, ...]) -> Iterator[tuple[int, in
     pattern = _compiled(regions)
     while match := pattern.search(data, at):
         start, end = match.span()
+        if data[start:end].count(b"+") and data[end : end + 1].isdigit():  # it swallowed half the next number
+            end = start + len(_LAST_GROUP.sub(b"", data[start:end]))
         place = _validated(data, start, end, regions) if _stands_free(data, start, end) else None
         if place is not None:
             yield place

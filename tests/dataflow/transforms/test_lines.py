@@ -102,7 +102,7 @@ def test_transforms_are_applied_in_the_order_named() -> None:
 
 
 def test_an_unknown_transform_is_named_with_the_nearest_known_one() -> None:
-    with pytest.raises(RecipeError, match='unknown transform "unicod".*Did you mean "unicode"'):
+    with pytest.raises(RecipeError, match=r'unknown transform "unicod".*Did you mean "unicode"'):
         apply(["unicod"], column("x"))
 
 
