@@ -1,9 +1,10 @@
 """The corpus written in plan order: texts are read once a shard of documents and sorted in bounded memory.
 
-A shuffle in two maps. ``scatter`` takes one shard of documents apart into what each corpus part needs of it,
-``gather`` puts one corpus part together from every shard. A step holds a few copies of one shard or one corpus
-part, both some 64 MB of text; the price is that kept text is once more on disk until ``clean``. Both may run in
-any order on any number of workers: the bytes of a corpus part follow from the plan and the documents alone.
+A shuffle in two maps. ``scatter`` takes one shard of documents apart into what each corpus part needs of
+it, ``gather`` puts one corpus part together from every shard. A step holds a few copies of one shard or one
+corpus part, both some 64 MB of text; the price is that kept text is once more on disk until ``clean``. Both
+may run in any order on any number of workers: the bytes of a corpus part follow from the plan and the
+documents alone.
 """
 
 import json
