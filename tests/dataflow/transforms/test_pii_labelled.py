@@ -1,4 +1,4 @@
-"""Precision and recall on labelled sets; run with ``-s`` to see the figures. Floors are what is reached today."""
+"""Precision and recall on labelled sets (``-s`` shows them); the floors are what is reached today."""
 
 import gzip
 import json
