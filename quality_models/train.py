@@ -2,8 +2,7 @@
 
 This is the recipe of the filters behind several open corpora (DCLM, Li et al. 2024, arXiv:2406.11794,
 section 4.4; fastText, Joulin et al. 2016, arXiv:1607.01759): positive documents against what the crawl
-offers. fastText repeats itself with one thread and a fixed seed only, so training uses one thread; a minute
-does for 40,000 documents.
+offers. fastText repeats itself with one thread and a fixed seed only, so training uses one thread.
 """
 
 import hashlib

@@ -1,5 +1,4 @@
-"""A tokenizer as the rest of the project uses it: read once a process, and deaf to special tokens inside
-text.
+"""A tokenizer as the rest of the project uses it: read once a process, deaf to special tokens inside text.
 
 ``tokenizers`` turns a literal ``<|im_start|>`` in a user's text into the special token unless told
 otherwise; here it is always told otherwise, and special tokens get into a sequence by their ids only.
