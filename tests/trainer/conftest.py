@@ -16,7 +16,7 @@ from tokenizer_training.load import Loaded, load_file
 from tokenizer_training.train import learn
 from trainer.config import TrainRun
 
-WORDS = "the a cat dog sat ran on under mat tree and then it was big small red blue said went".split()
+WORDS = ["the", "a", "cat", "dog", "sat", "ran", "on", "under", "mat", "tree", "and", "then", "it", "was", "big", "small", "red", "blue", "said", "went"]
 
 
 def write_shards(

@@ -22,9 +22,7 @@ from trainer.shards import open_shards
 
 CPU = torch.device("cpu")
 LLAMA = shape_of("llama-100k", vocab_size=97, seq_len=24)
-GPT2 = Shape(
-    vocab_size=97, max_seq_len=24, n_layers=2, width=48, n_heads=4, n_kv_heads=4, mlp_width=192
-)
+GPT2 = Shape(vocab_size=97, max_seq_len=24, n_layers=2, width=48, n_heads=4, n_kv_heads=4, mlp_width=192)
 
 
 def model_of(shape: Shape) -> Decoder:
@@ -60,9 +58,10 @@ def test_law_6_equal_to_transformers_in_logits_gradients_and_on_disk(
         torch.testing.assert_close(gradient, their_gradients[name], rtol=1e-5, atol=1e-5, msg=name)
     back = load_decoder(tmp_path, CPU)
     assert all(a.equal(b) for a, b in zip(back.parameters(), model.parameters(), strict=True))
-    assert transformers.AutoTokenizer.from_pretrained(tmp_path)("the cat").input_ids == tokenizer.encode(
-        ["the cat"]
-    )[0].tolist()
+    assert (
+        transformers.AutoTokenizer.from_pretrained(tmp_path)("the cat").input_ids
+        == tokenizer.encode(["the cat"])[0].tolist()
+    )
 
 
 def test_law_6_the_tied_124m_has_124439808_parameters() -> None:

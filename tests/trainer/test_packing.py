@@ -29,7 +29,9 @@ def test_best_fit_takes_the_tightest_gap() -> None:
 def in_memory(lengths: list[int], spans: bool = False) -> Shards:
     """Shards without files: packing looks at lengths only."""
     n = len(lengths)
-    shards = Shards([], np.array(lengths), np.ones(n), np.arange(n) % 2, np.zeros(n, int), ["a", "b"], None, 9, {}, "")
+    shards = Shards(
+        [], np.array(lengths), np.ones(n), np.arange(n) % 2, np.zeros(n, int), ["a", "b"], None, 9, {}, ""
+    )
     if spans:
         from trainer.shards import Spans
 
@@ -80,7 +82,9 @@ def test_every_token_of_the_corpus_is_a_label_once(corpus: Path) -> None:
     assert sorted(batch.labels.tolist()) == sorted(everything.tolist())
 
 
-def test_law_5_a_label_is_the_token_after_its_input_in_the_same_document(tmp_path: Path, tokenizer: Loaded) -> None:
+def test_law_5_a_label_is_the_token_after_its_input_in_the_same_document(
+    tmp_path: Path, tokenizer: Loaded
+) -> None:
     write_shards(tmp_path, [[10, 11, 12, 0], [20, 21, 0]], tokenizer)
     plan = make_plan(open_shards([str(tmp_path)]), 8, "split", 1, False)
     batch = make_batch(plan, [0])
@@ -90,7 +94,9 @@ def test_law_5_a_label_is_the_token_after_its_input_in_the_same_document(tmp_pat
     assert batch.positions.tolist() == [[0, 1, 2, 3, 0, 1, 2, 0]]
 
 
-def test_law_5_only_the_assistants_tokens_and_its_end_of_turn_are_trained(tmp_path: Path, tokenizer: Loaded) -> None:
+def test_law_5_only_the_assistants_tokens_and_its_end_of_turn_are_trained(
+    tmp_path: Path, tokenizer: Loaded
+) -> None:
     conversation = [1, 30, 2, 1, 31, 40, 41, 2, 5]
     write_shards(tmp_path, [conversation, [1, 30, 31, 32]], tokenizer, spans=[[(5, 8)], []])
     plan = make_plan(open_shards([str(tmp_path)]), 16, "crop", 1, True)
