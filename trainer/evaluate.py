@@ -103,7 +103,7 @@ def validate(
     mine = list(range(world.rank, plan.n_rows(1), world.size))
     for at in range(0, len(mine), rows):
         batch = make_batch(plan, list(mine[at : at + rows]), isolate).to(world.device)
-        mask = None if batch.segments is None else document_mask(batch.segments)
+        mask = None if batch.segments is None else document_mask(batch.segments, dtype)
         with autocast(world.device, dtype):
             hidden = model(batch.tokens, batch.positions, mask)
         chosen = hidden.float().flatten(0, 1).index_select(0, batch.where)

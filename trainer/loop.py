@@ -11,16 +11,10 @@ the same weights and the same metrics as never stopping. The host waits for the 
 written.
 """
 
-import fcntl
 import json
 import shutil
-import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
 import numpy as np
@@ -41,6 +35,7 @@ from trainer.model import Decoder, build, count_parameters
 from trainer.optim import clip_and_step, learning_rate, make_optimizer
 from trainer.parallel import World
 from trainer.progress import Reporter
+from trainer.session import Clock, locked, stop_signals
 from trainer.setup import Prepared, difference, load_weights, prepare
 
 MOST_SKIPPED = 20
@@ -60,7 +55,7 @@ class Objective(nn.Module):
         self, tokens: Tensor, positions: Tensor, segments: Tensor | None, where: Tensor, labels: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Sum of the losses at ``where``, and each of them."""
-        mask = None if segments is None else document_mask(segments)
+        mask = None if segments is None else document_mask(segments, self.dtype)
         with parallel.autocast(tokens.device, self.dtype):
             hidden = self.model(tokens, positions, mask)
         chosen = hidden.float().flatten(0, 1).index_select(0, where)
@@ -95,7 +90,7 @@ def train(
         quiet: nothing on stderr.
     """
     folder = Path(run.folder)
-    with parallel.start(run.threads) as world, _locked(folder, world), _stop_signals() as stopped:
+    with parallel.start(run.threads) as world, locked(folder, world), stop_signals() as stopped:
         torch.use_deterministic_algorithms(True, warn_only=True)
         prepared = prepare(run, world.size)
         run = prepared.run
@@ -118,7 +113,7 @@ def train(
         parameters: list[Tensor] = list(model.parameters())
         budget, names = prepared.budget, prepared.shards.source_names
         reporter = Reporter(folder.name, budget.steps, progress.step, quiet or not world.is_first)
-        clock = _Clock(model.flops_per_token(run.seq_len), progress)
+        clock = Clock(model.flops_per_token(run.seq_len), progress.labels)
         reporter.say(_introduction(prepared, model, dtype, world, progress.step))
 
         def measure() -> None:
@@ -265,7 +260,7 @@ def _resume(
     return Progress(**state["progress"]), Metrics(path, state["metrics_bytes"])
 
 
-def _log(metrics: Metrics, progress: Progress, clock: "_Clock", reporter: Reporter, names: list[str]) -> None:
+def _log(metrics: Metrics, progress: Progress, clock: Clock, reporter: Reporter, names: list[str]) -> None:
     """Fetch what the device measured since the last time and write a line for each step."""
     lines = metrics.fetch()
     if not lines:
@@ -328,7 +323,7 @@ def _sample(model: Decoder, prepared: Prepared, progress: Progress) -> None:
 
 
 def _summarise(
-    prepared: Prepared, model: Decoder, progress: Progress, clock: "_Clock", dtype: torch.dtype
+    prepared: Prepared, model: Decoder, progress: Progress, clock: Clock, dtype: torch.dtype
 ) -> dict[str, Any]:
     """Everything a person or a report asks of a finished run."""
     run, validation = prepared.run, prepared.validation
@@ -379,87 +374,3 @@ def _conclusion(summary: dict[str, Any]) -> str:
     if "unigram" in summary["baseline"]:
         said += f" (unigram {summary['baseline']['unigram']['bits_per_byte']:.4f})"
     return said
-
-
-class _Clock:
-    """Seconds of training, validations and saves left out, and tokens a second."""
-
-    def __init__(self, flops_per_token: int, progress: Progress) -> None:
-        self._flops = flops_per_token
-        self._first_tokens = self._tokens = progress.labels
-        self._seconds = 0.0
-        self._lap_began = self._began = time.perf_counter()
-        self._paused = 0.0
-        self.skipped_in_a_row = 0
-
-    def pause(self) -> None:
-        self._paused = time.perf_counter()
-
-    def go_on(self) -> None:
-        self._lap_began += time.perf_counter() - self._paused
-
-    def lap(self, tokens: int) -> dict[str, float]:
-        """Timing since the last lap."""
-        now = time.perf_counter()
-        seconds, trained = max(1e-9, now - self._lap_began), tokens - self._tokens
-        self._seconds += seconds
-        self._lap_began, self._tokens = now, tokens
-        return {"seconds": self._seconds, **self._rates(trained, seconds)}
-
-    def total(self, tokens: int) -> dict[str, float]:
-        """Timing since this process began to train."""
-        wall = time.perf_counter() - self._began
-        rates = self._rates(tokens - self._first_tokens, max(1e-9, self._seconds))
-        return {"training_seconds": self._seconds, "wall_seconds": wall, **rates}
-
-    def _rates(self, tokens: int, seconds: float) -> dict[str, float]:
-        per_second = tokens / seconds
-        return {"tokens_per_second": per_second, "teraflops": per_second * self._flops / 1e12}
-
-
-@contextmanager
-def _locked(folder: Path, world: World) -> Iterator[None]:
-    """Two trainers never share a run folder: the first process holds ``lock`` while it lives."""
-    if not world.is_first:
-        yield
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        stream = (folder / "lock").open("w")
-    except OSError as error:
-        raise TrainerError(
-            f"cannot write: {error.strerror}", str(folder), "Choose another folder."
-        ) from error
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TrainerError(
-                "another trainer is at work in this folder",
-                str(folder),
-                "Wait for it, or choose another folder.",
-            ) from error
-        yield
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[str]]:
-    """A list that holds the name of the first SIGTERM or SIGINT; the second SIGINT ends at once."""
-    seen: list[str] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if seen and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        seen.append(signal.Signals(number).name)
-
-    before: dict[signal.Signals, Callable[[int, FrameType | None], Any] | int | None] = {}
-    try:
-        for one in (signal.SIGTERM, signal.SIGINT):
-            before[one] = signal.signal(one, note)
-    except ValueError:
-        before = {}  # not the main thread: signals are someone else's to handle
-    try:
-        yield seen
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)

@@ -17,8 +17,6 @@ from torch import Tensor, nn
 from trainer.attention import attention
 from trainer.presets import Shape
 
-INIT_STD = 0.02
-
 
 @dataclass
 class Cache:
@@ -161,14 +159,16 @@ class Decoder(nn.Module):
 
         | parameter | value |
         | --- | --- |
-        | embedding, learned positions | normal, 0.02 (positions 0.01) |
-        | q, k, v, gate, up, head | normal, 0.02 (GPT-2) |
-        | attention out, mlp down | normal, 0.02 / sqrt(2 n_layers): they add to the residual stream |
+        | embedding (and head) | normal, 1 / sqrt(width): tied or not, logits begin with variance 1 |
+        | learned positions | half of that |
+        | q, k, v, gate, up | normal, 1 / sqrt(width): outputs keep the variance of their input |
+        | attention out, mlp down | normal, 1 / sqrt(inputs) / sqrt(2 n_layers): they add to the residual stream |
         | biases | 0 |
         | norms | weight 1, bias 0 |
+
+        On small models this learns faster than GPT-2's 0.02 everywhere, which at width 256 is a third of it.
         """
         generator = torch.Generator().manual_seed(seed)
-        residual = INIT_STD / math.sqrt(2 * self.shape.n_layers)
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 if name.endswith("bias"):
@@ -176,8 +176,11 @@ class Decoder(nn.Module):
                 elif "norm" in name:
                     parameter.fill_(1.0)
                 else:
-                    std = residual if name.endswith(("out.weight", "down.weight")) else INIT_STD
-                    std = INIT_STD / 2 if name.startswith("position") else std
+                    std = parameter.shape[1] ** -0.5
+                    if name.endswith(("out.weight", "down.weight")):
+                        std /= math.sqrt(2 * self.shape.n_layers)
+                    elif name.startswith("position"):
+                        std /= 2
                     drawn = torch.empty(parameter.shape).normal_(0.0, std, generator=generator)
                     parameter.copy_(drawn)
 

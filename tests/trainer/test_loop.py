@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import write_shards
+from made_shards import write_shards
 from safetensors.torch import load_file
 
 from tokenizer_training.load import Loaded

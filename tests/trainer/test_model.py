@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from conftest import write_shards
+from made_shards import write_shards
 
 from tokenizer_training.load import Loaded
 from trainer import hf
-from trainer.attention import document_mask
+from trainer.attention import attention, document_mask
 from trainer.generate import Sampling, generate
 from trainer.loader import make_batch
 from trainer.loss import cross_entropy_sum, sums_by_source, token_losses
@@ -92,10 +92,24 @@ def test_law_4_packed_loss_is_the_sum_of_unpacked_losses(
         plan = make_plan(open_shards([str(tmp_path / name)]), 24, "split", 1, False)
         assert plan.n_rows(1) == 1
         batch = make_batch(plan, [0])
-        mask = None if batch.segments is None else document_mask(batch.segments)
+        mask = None if batch.segments is None else document_mask(batch.segments, torch.float32)
         hidden = model(batch.tokens, batch.positions, mask).flatten(0, 1)[batch.where]
         losses.append(token_losses(hidden, model.head_weight, batch.labels))
     torch.testing.assert_close(losses[0], torch.cat(losses[1:]), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_both_ways_of_attention_agree(packed: bool) -> None:
+    generator = torch.Generator().manual_seed(2)
+    q, k, v = (torch.randn(3, h, 16, 8, generator=generator, requires_grad=True) for h in (4, 2, 2))
+    segments = torch.arange(16).expand(3, 16) // 5
+    results = []
+    for dtype in (torch.float32, torch.bfloat16):  # the second is multiplied out
+        mask = document_mask(segments, dtype) if packed else None
+        out = attention(q.to(dtype), k.to(dtype), v.to(dtype), mask).float()
+        results.append((out, *torch.autograd.grad(out.square().sum(), (q, k, v))))
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=0.05, atol=0.05)
 
 
 def test_the_chunked_loss_has_the_value_and_gradients_of_the_plain_one() -> None:

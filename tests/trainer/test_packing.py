@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_shards
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_shards import write_shards
 
 from tokenizer_training.load import Loaded
 from trainer.errors import TrainerError
