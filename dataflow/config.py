@@ -19,7 +19,9 @@ _SCALE = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 class Config(BaseModel):
     """Base of all recipe sections: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True
+    )
 
 
 def parse_size(value: object) -> object:
@@ -47,10 +49,12 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> Recip
     if first["type"] == "extra_forbidden":
         known = _keys_at(model, first["loc"][:-1])
         return RecipeError(f'unknown key "{first["loc"][-1]}"', place, nearest(str(first["loc"][-1]), known))
-    found = repr(first.get("input"))
-    found = found if len(found) <= 80 else found[:77] + "..."
     message = first["msg"].removeprefix("Value error, ")
-    return RecipeError(f"{message[:1].lower()}{message[1:]} (found {found})", place)
+    message = message[:1].lower() + message[1:]
+    found = repr(first.get("input"))
+    if isinstance(first.get("input"), dict | list) or len(found) > 80:
+        return RecipeError(message, place)  # a whole section as "found" says nothing
+    return RecipeError(f"{message} (found {found})", place)
 
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -9,7 +9,7 @@ decided from them without opening the text again. Every record of the input ends
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -50,7 +50,7 @@ class Curation:
     permutations: int
     shingle: int
     annotators: tuple[Annotator, ...] = ()
-    annotations: Mapping[str, pa.DataType] = field(default_factory=dict)  # columns that the annotators add
+    annotations: tuple[str, ...] = ()  # signals that the annotators add
 
 
 def curate(shard: InputShard, curation: Curation, store: Storage) -> Made:
@@ -131,12 +131,15 @@ def _limited(batches: Iterator[Batch], limit: int | None) -> Iterator[Batch]:
             yield batch
             continue
         numbers = np.sort(
-            np.concatenate([batch.documents.column("record").to_numpy(), batch.rejects.column("record").to_numpy()])
+            np.concatenate(
+                [batch.documents.column("record").to_numpy(), batch.rejects.column("record").to_numpy()]
+            )
         )
         if left > 0:
             last = pa.scalar(int(numbers[left - 1]))
             documents, rejects = (
-                rows.filter(pc.less_equal(rows.column("record"), last)) for rows in (batch.documents, batch.rejects)
+                rows.filter(pc.less_equal(rows.column("record"), last))
+                for rows in (batch.documents, batch.rejects)
             )
             yield Batch(documents, rejects)
         return
@@ -189,7 +192,9 @@ def _process(batch: Batch, curation: Curation, counts: Counter[str]) -> dict[str
         "quarantine": {
             "id": _ids(curation.source.name, rejects.column("input"), rejects.column("record")),
             "source": _repeated(curation.source.name, rejects.num_rows),
-            **{name: rejects.column(name) for name in tables.QUARANTINE.names if name not in ("id", "source")},
+            **{
+                name: rejects.column(name) for name in tables.QUARANTINE.names if name not in ("id", "source")
+            },
         },
     }
 

@@ -1,5 +1,6 @@
 """The command ``dataflow``. Prefect, torch and the kernels are imported by the commands that need them, not here."""
 
+import atexit
 import os
 import sys
 from collections.abc import Callable
@@ -21,12 +22,21 @@ app = typer.Typer(
     add_completion=False,
 )
 
-RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="YAML file that describes the corpus.", show_default=False)]
+RecipePath = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="YAML file that describes the corpus.", show_default=False)
+]
 Folder = Annotated[str, typer.Argument(metavar="OUT", help="Output folder of a run.", show_default=False)]
 Overrides = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe key, e.g. `--set pretrain.lr=3e-4`; may be repeated.")
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a recipe key, e.g. `--set pretrain.lr=3e-4`; may be repeated.",
+    ),
 ]
-Out = Annotated[str | None, typer.Option("--out", metavar="FOLDER", help="Write here instead of the recipe's `out`.")]
+Out = Annotated[
+    str | None, typer.Option("--out", metavar="FOLDER", help="Write here instead of the recipe's `out`.")
+]
 LINE, LOOK, OTHER = "The line", "Looking at a run", "Other"
 
 
@@ -70,22 +80,24 @@ def plan(recipe: RecipePath, overrides: Overrides = [], out: Out = None) -> None
 
 @app.command(rich_help_panel=LOOK)
 def stats(
-    out: Folder, sql: Annotated[str, typer.Argument(metavar="SQL", help="A query over the catalog's views.")] = ""
+    out: Folder,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="A query over the catalog's views.")] = "",
 ) -> None:
     """Standard tables of a run, or a query: `dataflow stats OUT "SELECT fate, count(*) FROM ledger GROUP BY ALL"`."""
     from flows import look
 
-    look.stats(out, sql, _stdout())
+    look.stats(out, sql)
 
 
 @app.command(rich_help_panel=LOOK)
 def explain(
-    out: Folder, id: Annotated[str, typer.Argument(metavar="ID", help="source/path#number", show_default=False)]  # noqa: A002
+    out: Folder,
+    id: Annotated[str, typer.Argument(metavar="ID", help="source/path#number", show_default=False)],  # noqa: A002
 ) -> None:
     """All that happened to one document."""
     from flows import look
 
-    look.explain(out, id, _stdout())
+    look.explain(out, id)
 
 
 @app.command(rich_help_panel=LOOK)
@@ -99,19 +111,22 @@ def sample(
     """Documents to look at, the value beside the threshold."""
     from flows import look
 
-    look.sample(out, rule, fate, count, seed, _stdout())
+    look.sample(out, rule, fate, count, seed)
 
 
 @app.command(rich_help_panel=LOOK)
 def whatif(
     out: Folder,
-    changes: Annotated[list[str], typer.Option("--set", metavar='RULE="SQL"', help="Another condition for a rule, or a new rule.")] = [],  # noqa: B006
+    changes: Annotated[
+        list[str],
+        typer.Option("--set", metavar='RULE="SQL"', help="Another condition for a rule, or a new rule."),
+    ] = [],  # noqa: B006
     drop: Annotated[list[str], typer.Option(metavar="RULE", help="Leave a rule out.")] = [],  # noqa: B006
 ) -> None:
     """What other rules would keep, before and after, by source and language; reads no text."""
     from flows import look
 
-    look.whatif(out, changes, drop, _stdout())
+    look.whatif(out, changes, drop)
 
 
 @app.command(rich_help_panel=LOOK)
@@ -119,7 +134,7 @@ def check(out: Folder) -> None:
     """Check conservation, checksums and manifests; status 1 where something is wrong."""
     from flows import look
 
-    look.check(out, _stdout())
+    look.check(out)
 
 
 @app.command(rich_help_panel=OTHER)
@@ -127,7 +142,7 @@ def signals() -> None:
     """Every signal and rule: definition, default, source."""
     from flows import look
 
-    look.signals(_stdout())
+    look.signals()
 
 
 @app.command(rich_help_panel=OTHER)
@@ -184,9 +199,19 @@ def _stdout() -> Console:
 
 def main() -> None:
     """Entry point: one line for what went wrong, and the status that says whose fault it was."""
+    status = [1]
+    atexit.register(_leave, status)  # first in, so last to run
     debug = "--debug" in sys.argv
     arguments: list[str] = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    sys.exit(_guarded(lambda: app(arguments, standalone_mode=False), debug))
+    status[0] = _guarded(lambda: app(arguments, standalone_mode=False), debug)
+    sys.exit(status[0])
+
+
+def _leave(status: list[int]) -> None:
+    """Skip the interpreter's tear-down: under Prefect's running threads DuckDB reports objects as leaked."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status[0])
 
 
 def _guarded(call: Callable[[], Any], debug: bool) -> int:
@@ -213,7 +238,9 @@ def _guarded(call: Callable[[], Any], debug: bool) -> int:
         if shown is not None:
             error_console.print(f"{shown()} See `dataflow --help`.", style="red", markup=False)
             return 2
-        error_console.print(f"{type(error).__name__}: {error} (add --debug for the traceback)", style="red", markup=False)
+        error_console.print(
+            f"{type(error).__name__}: {error} (add --debug for the traceback)", style="red", markup=False
+        )
         return 1
 
 

@@ -2,15 +2,14 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from prefect import flow
 
 from dataflow.curate import VERSION, Annotator, Curation, curate
+from dataflow.dedup.config import Near
 from dataflow.errors import DataflowError
 from dataflow.signals.language import find_model
 from dataflow.store.manifest import Manifest, Part, manifests
@@ -26,7 +25,7 @@ from tokenizer_training.count import count_tokens
 def curate_flow(recipe: Recipe) -> None:
     """Read, extract, transform, scrub, measure and store every document."""
     with session(recipe) as run:
-        hashes = InputHashes(run.store)
+        hashes = InputHashes(run.store, "curate")
         jobs = [
             _job(run, shard, hashes)
             for source in recipe.sources
@@ -39,10 +38,10 @@ def curate_flow(recipe: Recipe) -> None:
 
 @dataclass(frozen=True)
 class Annotation:
-    """An annotator with the columns it adds and the content hash of what decides their values."""
+    """An annotator with the signal it adds and the content hash of what decides their values."""
 
     annotator: Annotator
-    columns: Mapping[str, pa.DataType]
+    signal: str
     digest: str
 
 
@@ -56,7 +55,7 @@ def curated_parts(run: Session) -> dict[str, Manifest]:
 
 def curation_of(recipe: Recipe, source: str, annotations: list[Annotation]) -> Curation:
     """What ``curate`` needs to know of the recipe for one source."""
-    near = recipe.dedup.near
+    near = recipe.dedup.near or Near()  # a signature is always stored: dedup may be switched on later
     return Curation(
         source=recipe.source(source),
         extract=recipe.extract,
@@ -64,10 +63,10 @@ def curation_of(recipe: Recipe, source: str, annotations: list[Annotation]) -> C
         pii=recipe.pii,
         signals=tuple(recipe.signals),
         language_model=find_model(recipe.language_model or None) if "language" in recipe.signals else "",
-        permutations=near.bands * near.rows,
+        permutations=near.permutations,
         shingle=near.shingle,
         annotators=tuple(annotation.annotator for annotation in annotations),
-        annotations={name: kind for annotation in annotations for name, kind in annotation.columns.items()},
+        annotations=tuple(annotation.signal for annotation in annotations),
     )
 
 
@@ -110,10 +109,10 @@ def _annotations(run: Session) -> list[Annotation]:
         model = recipe.quality.model or run.store.path("models/quality/model.bin")
         if not Path(model).exists():
             raise missing_step(run.store, "quality")
-        found.append(Annotation(Scorer(model), {"quality": pa.float32()}, f"quality {file_digest(model)}"))
+        found.append(Annotation(Scorer(model), "quality", f"quality {file_digest(model)}"))
     if recipe.tokenizer is not None and recipe.tokenizer.path:
         path = recipe.tokenizer.path
-        found.append(Annotation(count_tokens(path), {"n_tokens": pa.int64()}, f"n_tokens {file_digest(path)}"))
+        found.append(Annotation(count_tokens(path), "n_tokens", f"n_tokens {file_digest(path)}"))
     return found
 
 
@@ -123,9 +122,9 @@ def _refuse_empty_sources(recipe: Recipe, made: list[Manifest]) -> None:
         parts = [manifest.counts for manifest in made if manifest.part.split("/", 1)[0] == source.name]
         records = sum(counts["records"] for counts in parts)
         if not sum(counts["documents"] for counts in parts):
+            query = f"SELECT reason, count(*) FROM quarantine WHERE source = '{source.name}' GROUP BY ALL"
             raise DataflowError(
                 f"none of the {records:,} records could be read as a document",
                 f"source {source.name}",
-                f"The reasons: dataflow stats {recipe.folder} \"SELECT reason, count(*) FROM quarantine WHERE source = '{source.name}' GROUP BY ALL\". "
-                "Check `format` and `fields.text` of the source.",
+                f'Check its `format` and `fields.text`; the reasons: dataflow stats {recipe.folder} "{query}"',
             )

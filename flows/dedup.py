@@ -17,7 +17,7 @@ def dedup_flow(recipe: Recipe) -> None:
         inputs = decision_inputs(run, ("signals",))
         for name, manifest in curated_parts(run).items():
             inputs[f"documents/{name}.parquet"] = manifest.hashes()[f"documents/{name}.parquet"]
-        config = {"dedup": recipe.dedup.model_dump(mode="json")}
+        config = {"dedup": recipe.dedup.model_dump(mode="json", exclude={"memory_limit"})}
         part = Part("dedup", "all", VERSION, config, inputs)
         run.make("dedup", [Job(part, find_duplicates, (run.store, part_names(run), recipe.dedup))])
 
@@ -31,7 +31,9 @@ def decision_inputs(run: Session, tables: tuple[str, ...]) -> dict[str, str]:
     """Content hashes of the filter decisions, and of the named tables of ``curate``."""
     inputs: dict[str, str] = {}
     for name, manifest in curated_parts(run).items():
-        inputs |= {f"{table}/{name}.parquet": manifest.hashes()[f"{table}/{name}.parquet"] for table in tables}
+        inputs |= {
+            f"{table}/{name}.parquet": manifest.hashes()[f"{table}/{name}.parquet"] for table in tables
+        }
         filtered = run.finished("filter", name)
         inputs |= filtered.hashes()
     return inputs

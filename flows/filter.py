@@ -1,4 +1,4 @@
-"""Step ``filter``: rules in SQL over signals. Seconds, and no text is read: a changed rule re-runs only this and what follows."""
+"""Step ``filter``: rules in SQL over signals. No text is read: a changed rule costs seconds and what follows."""
 
 from prefect import flow
 

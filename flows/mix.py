@@ -54,7 +54,9 @@ def _scatter_jobs(run: Session, planned: dict[str, str]) -> list[Job]:
 
 
 def _gather_jobs(run: Session, planned: dict[str, str]) -> list[Job]:
-    documents = {path: digest for manifest in curated_parts(run).values() for path, digest in manifest.hashes().items()}
+    documents = {
+        path: digest for manifest in curated_parts(run).values() for path, digest in manifest.hashes().items()
+    }
     inputs = planned | {path: digest for path, digest in documents.items() if path.startswith("documents/")}
     return [
         Job(

@@ -6,11 +6,13 @@ so running the line again continues it. Where a recipe has no section for a step
 
 from prefect import flow
 
+from dataflow.catalog.conservation import check_conservation
 from flows.curate import curate_flow
 from flows.dedup import dedup_flow
 from flows.filter import filter_flow
 from flows.instruct import instruct_flow
 from flows.mix import mix_flow
+from flows.progress import console
 from flows.quality import quality_flow
 from flows.recipe import Recipe
 from flows.report import report_flow
@@ -35,6 +37,9 @@ STEPS = {
 """Every step by the name that the command line and the recipe use, in the order of the line."""
 
 
+_DECIDING = ("curate", "filter", "dedup", "mix", "instruct")
+
+
 @flow(name="dataflow", flow_run_name="{recipe.name}")
 def pipeline(recipe: Recipe, first: str = "quality", only: str = "") -> None:
     """Run the line.
@@ -45,6 +50,10 @@ def pipeline(recipe: Recipe, first: str = "quality", only: str = "") -> None:
         only: run just this step.
     """
     names = [only] if only else list(STEPS)[list(STEPS).index(first) :]
-    with session(recipe):
+    with session(recipe) as run:
         for name in names:
             STEPS[name](recipe)
+            if name in _DECIDING:
+                check_conservation(run.store, name)
+            for result in run.take_results():
+                console.print(f"{result}")

@@ -30,7 +30,8 @@ def _inputs(recipe: Recipe) -> Table:
         formats = ", ".join(sorted({guess_format(file, source) for file in files}))
         shards = len(plan_shards(source, recipe.shard_bytes))
         rows.append((source.name, source.kind, formats, len(files), sum(file.size for file in files), shards))
-    total = ("all", "", "", *(sum(row[n] for row in rows) for n in (3, 4, 5)))
+    sums = (sum(int(row[n]) for row in rows) for n in (3, 4, 5))
+    total = ("all", "", "", *sums)
     return Table("Inputs", ("source", "kind", "format", "files", "bytes", "shards"), (*rows, total))
 
 
@@ -38,7 +39,9 @@ def _mixture(recipe: Recipe) -> Tree:
     budget = recipe.mixture.budget or "every kept document once"
     tree = Tree(f"Mixture: {budget}, at most {recipe.mixture.max_epochs:g} epochs of a source")
     for phase in recipe.mixture.phases:
-        conditions = "".join(f", {key} {value}" for key, value in (("where", phase.where), ("order", phase.order)) if value)
+        conditions = "".join(
+            f", {key} {value}" for key, value in (("where", phase.where), ("order", phase.order)) if value
+        )
         branch = tree.add(f"{phase.name}: {phase.share:.1%}{conditions}")
         total = sum(phase.weights.values())
         for source, weight in phase.weights.items():

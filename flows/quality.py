@@ -19,6 +19,8 @@ from flows.session import session
 from quality_models.config import Quality
 from quality_models.train import VERSION, train_quality
 
+_READ_FOR_EACH_SAMPLED = 10
+
 
 @flow(name="quality")
 def quality_flow(recipe: Recipe) -> None:
@@ -26,7 +28,7 @@ def quality_flow(recipe: Recipe) -> None:
     with session(recipe) as run:
         if recipe.quality is None or recipe.quality.model:
             return
-        hashes = InputHashes(run.store)
+        hashes = InputHashes(run.store, "quality")
         sides = [_side(recipe, recipe.quality.positive), _side(recipe, recipe.quality.negative)]
         inputs = {
             f"{name}/{shard.source}/{shard.name} {piece}": digest
@@ -35,7 +37,11 @@ def quality_flow(recipe: Recipe) -> None:
             for piece, digest in hashes.of(shard).items()
         }
         hashes.save()
-        config = {"quality": recipe.quality.model_dump(mode="json"), "seed": recipe.seed, **text_settings(recipe)}
+        config = {
+            "quality": recipe.quality.model_dump(mode="json"),
+            "seed": recipe.seed,
+            **text_settings(recipe),
+        }
         part = Part("quality", "model", VERSION, config, inputs)
         run.make("quality", [Job(part, _train, (run.store, recipe.quality, *sides, recipe.seed))])
 
@@ -56,13 +62,19 @@ def _side(recipe: Recipe, names: list[str]) -> _Side:
 
 
 def _train(store: Storage, config: Quality, positive: _Side, negative: _Side, seed: int) -> Made:
-    return train_quality(store, config, _texts(positive), _texts(negative), seed)
+    most = _READ_FOR_EACH_SAMPLED * config.sample_documents
+    return train_quality(store, config, _texts(positive, most), _texts(negative, most), seed)
 
 
-def _texts(side: _Side) -> Iterator[pa.LargeStringArray]:
-    """Texts as they would be stored, batch by batch; the trainer stops asking when it has enough."""
+def _texts(side: _Side, most: int) -> Iterator[pa.LargeStringArray]:
+    """Texts as they would be stored, whole shards at a time, until there are ``most``."""
+    offered = 0
     for shard in side.shards:
+        if offered >= most:
+            return
         curation = side.curations[shard.source]
         for piece in shard.pieces:
             for batch in read(piece, curation.source, curation.extract):
-                yield prepare(batch, curation)[0]
+                texts = prepare(batch, curation)[0]
+                offered += len(texts)
+                yield texts

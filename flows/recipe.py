@@ -69,14 +69,13 @@ class Recipe(Config):
     """A model to train on the corpus; left out: none is trained."""
     sft: Sft | None = Field(None, title="Fine-tuning")
     """Supervised fine-tuning of that model on the instruction data; left out: none."""
-    runner: Runner = Field(Runner(), title="Runner")
+    runner: Runner = Field(Runner(workers=0), title="Runner")
     """What the work is spread over; never changes a byte of the output."""
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         names = [source.name for source in self.sources]
-        _unique(names, "sources")
-        _unique([source.name for source in self.instructions], "instructions")
+        _unique(names + [source.name for source in self.instructions], "sources or instructions")
         if self.quality is not None:
             for side in ("positive", "negative"):
                 for name in getattr(self.quality, side):
@@ -108,7 +107,9 @@ def load_recipe(path: str, overrides: list[str], out: str | None = None) -> Reci
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise RecipeError(f"cannot read the recipe: {error.strerror}", path, "Give the path of a YAML file.") from error
+        raise RecipeError(
+            f"cannot read the recipe: {error.strerror}", path, "Give the path of a YAML file."
+        ) from error
     except UnicodeDecodeError as error:
         raise RecipeError("the recipe is not UTF-8 text", path) from error
     try:
@@ -118,7 +119,7 @@ def load_recipe(path: str, overrides: list[str], out: str | None = None) -> Reci
     if not isinstance(values, dict):
         raise RecipeError("a recipe is a mapping with at least `sources`", path)
     for override in overrides:
-        _apply(values, override)
+        apply_override(values, override)
     if out is not None:
         values["out"] = out
     return parse_recipe(values, path)
@@ -132,7 +133,7 @@ def parse_recipe(values: dict[str, Any], where: str) -> Recipe:
         raise explain(error, Recipe, where) from error
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
+def apply_override(values: dict[str, Any], override: str) -> None:
     """``pretrain.lr=1e-3``; an item of a list is named by its ``name`` or its number (``sources.web.limit=100``)."""
     key, equals, value = override.partition("=")
     if not equals or not key:

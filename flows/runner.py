@@ -68,7 +68,8 @@ class Workers:
                     raise DataflowError(
                         "a worker process was killed, most likely because memory ran out",
                         f"{job.part.step}, {job.part.name}",
-                        "Use fewer workers (--set runner.workers=1) or smaller shards (--set shard_bytes=16M) and run again: it continues.",
+                        "Use fewer workers (--set runner.workers=1) or smaller shards (--set shard_bytes=16M) "
+                        "and run again: it continues.",
                     ) from error
         finally:
             for future in futures:

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from dataflow.errors import DataflowError
 from flows.progress import console
@@ -26,7 +27,7 @@ def serve(host: str, port: int) -> None:
         from flows.demo import demo_flow
         from flows.pipeline import STEPS, pipeline
 
-        flows = {"whole line": pipeline, "demo": demo_flow, **STEPS}
+        flows: dict[str, Any] = {"whole line": pipeline, "demo": demo_flow, **STEPS}
         deployments = [flow.to_deployment(name=name, tags=["dataflow"]) for name, flow in flows.items()]
         console.print(f"Prefect UI: {url}/deployments  (Ctrl-C ends it)")
         serve_deployments(*deployments, print_starting_message=False)
@@ -56,9 +57,13 @@ def _wait_until_healthy(server: "subprocess.Popen[bytes]", url: str) -> None:
     deadline = time.monotonic() + _SECONDS_TO_START
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            message = server.stderr.read().decode(errors="replace").strip().splitlines() if server.stderr else []
+            message = (
+                server.stderr.read().decode(errors="replace").strip().splitlines() if server.stderr else []
+            )
             raise DataflowError(
-                f"the Prefect server ended at once: {message[-1] if message else 'no message'}", url, "Is the port in use? Choose another with --port."
+                f"the Prefect server ended at once: {message[-1] if message else 'no message'}",
+                url,
+                "Is the port in use? Choose another with --port.",
             )
         try:
             with urllib.request.urlopen(f"{url}/api/health", timeout=2):

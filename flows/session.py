@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import quote
 
 from dataflow.errors import DataflowError
@@ -26,6 +28,7 @@ from flows.recipe import Recipe
 from flows.runner import Job, Workers, worker_pool
 
 _TASKS_A_STEP = 32
+_SAID = ("records", "documents", "passed", "duplicates", "quarantined", "skipped", "tokens")
 
 
 @dataclass
@@ -38,12 +41,10 @@ class StepResult:
     seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, other: "StepResult") -> None:
-        """Another round of the same step."""
-        self.made += other.made
-        self.current += other.current
-        self.seconds += other.seconds
-        self.counts.update(other.counts)
+    def __str__(self) -> str:
+        figures = [f"{self.counts[name]:,} {name}" for name in _SAID if self.counts[name]]
+        done = f"{self.made} made" + (f", {self.current} already there" if self.current else "")
+        return f"{self.step:<15} {done:<26} {self.seconds:>6.1f} s   {', '.join(figures)}"
 
 
 @dataclass
@@ -53,7 +54,12 @@ class Session:
     recipe: Recipe
     store: Storage
     workers: Workers
-    results: dict[str, StepResult] = field(default_factory=dict)
+    _results: list[StepResult] = field(default_factory=list)
+
+    def take_results(self) -> list[StepResult]:
+        """What has been done since this was last asked."""
+        taken, self._results = self._results, []
+        return taken
 
     def make(self, step: str, jobs: Sequence[Job], keep_others: bool = False) -> list[Manifest]:
         """Make what is missing of a step's parts; parts that are no longer wanted are removed.
@@ -72,9 +78,7 @@ class Session:
             batches = [missing[start : start + size] for start in range(0, len(missing), size)]
             with step_progress(step, len(missing)) as advance:
                 futures = [
-                    _make_batch.with_options(task_run_name=f"{step} {number + 1} of {len(batches)}").submit(
-                        quote((self.workers, self.store, batch, advance))
-                    )
+                    self._submit(f"{step} {number + 1} of {len(batches)}", batch, advance)
                     for number, batch in enumerate(batches)
                 ]
                 for future in futures:
@@ -85,8 +89,14 @@ class Session:
         for manifest in manifests:
             result.counts.update(manifest.counts)
         result.seconds = time.monotonic() - started
-        self.results.setdefault(step, StepResult(step)).add(result)
+        self._results.append(result)
         return manifests
+
+    def _submit(self, name: str, jobs: Sequence[Job], advance: Advance) -> PrefectFuture[list[Manifest]]:
+        work: Any = quote(
+            (self.workers, self.store, jobs, advance)
+        )  # unquoted on arrival: Prefect must not walk it
+        return _make_batch.with_options(task_run_name=name).submit(work)
 
     def make_here(self, part: Part, make: Callable[[], Made]) -> Manifest:
         """One part that is made by this process and not by a worker, where it is missing."""
@@ -94,7 +104,7 @@ class Session:
         manifest, made = ensure(self.store, part, make)
         result = StepResult(part.step, int(made), int(not made), time.monotonic() - started)
         result.counts.update(manifest.counts)
-        self.results.setdefault(part.step, StepResult(part.step)).add(result)
+        self._results.append(result)
         return manifest
 
     def finished(self, step: str, name: str) -> Manifest:
@@ -108,7 +118,9 @@ class Session:
 def missing_step(store: Storage, step: str) -> DataflowError:
     """The error of a step whose input has not been made."""
     return DataflowError(
-        f'the step "{step}" has not run yet', store.url, f"Run `dataflow {step} RECIPE`, or the whole line with `dataflow run`."
+        f'the step "{step}" has not run yet',
+        store.url,
+        f"Run `dataflow {step} RECIPE`, or the whole line with `dataflow run`.",
     )
 
 
@@ -154,7 +166,9 @@ def _only_run(store: Storage) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(handle)
-        raise DataflowError("another run is working in this folder", store.root, "Wait for it, or stop it.") from error
+        raise DataflowError(
+            "another run is working in this folder", store.root, "Wait for it, or stop it."
+        ) from error
     try:
         yield
     finally:
@@ -166,4 +180,6 @@ def _open_lock(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise DataflowError(f"cannot write: {error.strerror}", str(path.parent), "Choose another folder with --out.") from error
+        raise DataflowError(
+            f"cannot write: {error.strerror}", str(path.parent), "Choose another folder with --out."
+        ) from error

@@ -1,14 +1,15 @@
 """Steps ``pretrain``, ``sft`` and ``evaluate``: the trainer, run as a program of its own.
 
 It is a child process, so that memory and threads are its own, ``torchrun`` can take its place, and it can be
-stopped and resumed alone. A run folder belongs to the fingerprint of what it is trained on: with the same one the
-trainer continues from its last checkpoint, with another the folder is made anew.
+stopped and resumed alone: it continues from its last checkpoint, or starts again where data or settings changed.
 """
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from prefect import flow
@@ -16,10 +17,10 @@ from prefect import flow
 from dataflow.errors import DataflowError
 from dataflow.store.manifest import Made, Part, manifests
 from dataflow.store.storage import Storage
-from flows.progress import console
 from flows.recipe import Recipe
 from flows.session import Session, missing_step, session
 from trainer.config import TrainRun, pretrain_run, sft_run
+from trainer.errors import InterruptedRunError
 
 VERSION = 1
 _NOT_IN_FINGERPRINT = {"threads", "log_every", "keep_checkpoints", "checkpoint_every"}
@@ -65,9 +66,40 @@ def sft_flow(recipe: Recipe) -> None:
         _train(run, "sft", config, used)
 
 
+@flow(name="evaluate")
+def evaluate_flow(recipe: Recipe) -> None:
+    """Measure every trained model on the held-out text, over all and per source."""
+    with session(recipe) as run:
+        for step in ("pretrain", "sft"):
+            if getattr(recipe, step) is None:
+                continue
+            trained = run.finished(step, "run")
+            data = {
+                path: digest
+                for path, digest in token_parts(run).items()
+                if path.startswith("tokens/validation/")
+            }
+            if data:
+                part = Part("evaluate", step, VERSION, {}, {**data, step: trained.fingerprint})
+                run.make_here(part, partial(_evaluate, run.store, step))
+
+
+def _evaluate(store: Storage, step: str) -> Made:
+    printed = _trainer(
+        store, "evaluate", store.path(f"runs/{step}"), "--data", store.path("tokens/validation")
+    )
+    target = f"runs/evaluation/{step}.json"
+    store.write_json(target, json.loads(printed))
+    return Made((target,))
+
+
 def token_parts(run: Session) -> dict[str, str]:
     """Paths and content hashes of all token shards, in order."""
-    parts = {path: digest for manifest in manifests(run.store, "tokenize") for path, digest in manifest.hashes().items()}
+    parts = {
+        path: digest
+        for manifest in manifests(run.store, "tokenize")
+        for path, digest in manifest.hashes().items()
+    }
     if not parts:
         raise missing_step(run.store, "tokenize")
     return parts
@@ -84,36 +116,44 @@ def _folders(store: Storage, parts: Mapping[str, str] | None, folders: list[str]
 
 def _train(run: Session, step: str, config: TrainRun, inputs: dict[str, str]) -> None:
     if not run.store.is_local:
-        raise DataflowError("a model is trained in a local folder", run.store.url, "Set `out` to a folder of this machine.")
+        raise DataflowError(
+            "a model is trained in a local folder", run.store.url, "Set `out` to a folder of this machine."
+        )
     if not config.data:
         raise missing_step(run.store, "instruct" if step == "sft" else "tokenize")
     places = {"folder", "data", "validation", "validation_text", "tokenizer", "init_from"}
     settings: dict[str, Any] = config.model_dump(mode="json", exclude=places | _NOT_IN_FINGERPRINT)
     part = Part(step, "run", VERSION, settings, inputs)
-    run.make_here(part, lambda: _run_trainer(run.store, step, config, part.fingerprint))
+    run.make_here(part, lambda: _run_trainer(run.store, step, config))
 
 
-def _run_trainer(store: Storage, step: str, config: TrainRun, fingerprint: str) -> Made:
-    folder, mark = f"runs/{step}", f"runs/{step}/made-from.json"
-    if store.exists(folder) and not (store.exists(mark) and store.read_json(mark) == fingerprint):
-        store.remove(folder)
-    store.write_json(mark, fingerprint)
-    asked = f"runs/{step}/asked.json"
+def _run_trainer(store: Storage, step: str, config: TrainRun) -> Made:
+    folder = f"runs/{step}"
+    asked = f"{folder}/asked.json"
     store.write_json(asked, config.model_dump(mode="json"))
-    command = [sys.executable, "-m", "trainer", step, "--config", store.path(asked)]
-    with subprocess.Popen(command, env={**os.environ, "DATAFLOW_PARENT": str(os.getpid())}) as trainer:
+    _trainer(store, step, "--config", store.path(asked), "--on-change", "restart")
+    _trainer(store, "export", store.path(folder), store.path(f"models/{step}"))
+    run_files = [path for path in store.list(folder, "") if "/checkpoints/" not in path]
+    return Made((*run_files, *store.list(f"models/{step}", "")))
+
+
+def _trainer(store: Storage, command: str, *arguments: str) -> str:
+    """Run a command of the trainer to its end; its progress and errors go where ours go, its result is returned."""
+    call = [sys.executable, "-m", "trainer", command, *arguments]
+    with subprocess.Popen(
+        call, stdout=subprocess.PIPE, env={**os.environ, "DATAFLOW_PARENT": str(os.getpid())}
+    ) as trainer:
         try:
-            status = trainer.wait()
+            printed, _ = trainer.communicate()
         except KeyboardInterrupt:
             trainer.wait()  # it had the same signal and is saving a checkpoint
             raise
-    if status == 3:
+    if trainer.returncode == InterruptedRunError.exit_status:
         raise KeyboardInterrupt
-    if status:
+    if trainer.returncode:
         raise DataflowError(
-            f"the trainer ended with status {status}; what it said stands above",
-            store.path(folder),
+            f"the trainer ended with status {trainer.returncode}; what it said stands above",
+            f"{store.root}, {command}",
             "Running the same command again continues from its last checkpoint.",
         )
-    outputs = [path for path in store.list(folder, "") if "/checkpoints/" not in path]
-    return Made(tuple(outputs))
+    return printed.decode()

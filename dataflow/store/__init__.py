@@ -1,0 +1,1 @@
+"""What lies on disk: atomic files, shards, manifests and the schemas of all tables."""

@@ -75,7 +75,9 @@ DEDUP = pa.schema(
     }
 )
 
-CONTAMINATION = pa.schema({"id": pa.string(), "set": pa.string(), "item": pa.string(), "overlap": pa.float32()})
+CONTAMINATION = pa.schema(
+    {"id": pa.string(), "set": pa.string(), "item": pa.string(), "overlap": pa.float32()}
+)
 
 PLAN = pa.schema(
     {

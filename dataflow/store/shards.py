@@ -17,7 +17,6 @@ from dataflow.readers.open import InputFile, Piece, find_files, split
 from dataflow.readers.source import Source
 from dataflow.store.storage import Storage
 
-_CACHE = "manifests/input-hashes.json"
 _BLOCK = 1 << 22
 
 
@@ -78,22 +77,24 @@ def _piece_name(piece: Piece) -> str:
 class InputHashes:
     """Content hashes of input pieces; size and modification time are only a shortcut to skip reading them again."""
 
-    def __init__(self, store: Storage) -> None:
-        self._store = store
-        self._known: dict[str, list[str]] = store.read_json(_CACHE) if store.exists(_CACHE) else {}
+    def __init__(self, store: Storage, step: str) -> None:
+        self._store, self._cache = store, f"manifests/{step}/input-hashes.cache"
+        self._known: dict[str, list[str]] = store.read_json(self._cache) if store.exists(self._cache) else {}
         self._used: dict[str, list[str]] = {}
 
     def of(self, shard: InputShard) -> dict[str, str]:
         """Hash of each piece of a shard by the name that ids are made from, its range and first record number."""
         return {
-            json.dumps([piece.relative, piece.format, piece.start, piece.end, piece.first_record]): self._piece(piece)
+            json.dumps(
+                [piece.relative, piece.format, piece.start, piece.end, piece.first_record]
+            ): self._piece(piece)
             for piece in shard.pieces
         }
 
     def save(self) -> None:
         """Keep what was asked since the start for the next run."""
         if self._used != self._known:
-            self._store.write_json(_CACHE, self._used)
+            self._store.write_json(self._cache, self._used)
 
     def _piece(self, piece: Piece) -> str:
         folder = Storage(piece.path)

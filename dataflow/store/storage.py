@@ -25,7 +25,10 @@ PARTIAL = ".partial"
 _PARQUET = {"compression": "zstd", "compression_level": 3, "version": "2.6", "data_page_version": "2.0"}
 _FULL_OR_READ_ONLY = {
     errno.ENOSPC: ("the disk is full", "Free some space and run the same command again: it continues."),
-    errno.EDQUOT: ("the disk quota is used up", "Free some space and run the same command again: it continues."),
+    errno.EDQUOT: (
+        "the disk quota is used up",
+        "Free some space and run the same command again: it continues.",
+    ),
     errno.EROFS: ("the disk is read-only", "Choose another folder with --out."),
     errno.EACCES: ("permission denied", "Choose another folder with --out, or change its permissions."),
 }
@@ -122,7 +125,9 @@ class Storage:
 
     def write_json(self, rel: str, value: object) -> None:
         """A JSON file, keys sorted, atomically."""
-        self.write_bytes(rel, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+        self.write_bytes(
+            rel, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+        )
 
     def read_table(self, rel: str, columns: Sequence[str] | None = None) -> pa.Table:
         """A whole Parquet file, or some of its columns."""
@@ -143,5 +148,3 @@ class Storage:
             schema = schema.with_metadata({**(schema.metadata or {}), **metadata})
         with self.create(rel) as stream, pq.ParquetWriter(stream, schema, **_PARQUET) as writer:
             yield writer
-
-

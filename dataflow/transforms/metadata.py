@@ -17,7 +17,9 @@ def scrub_metadata(metadata: pa.StringArray, config: Pii) -> pa.StringArray:
     if len(rows) == 0:
         return metadata
     repaired = [
-        orjson.dumps(_scrub(orjson.loads(metadata[row.as_py()].as_py()), config), option=orjson.OPT_SORT_KEYS).decode()
+        orjson.dumps(
+            _scrub(orjson.loads(metadata[row.as_py()].as_py()), config), option=orjson.OPT_SORT_KEYS
+        ).decode()
         for row in rows
     ]
     return pc.replace_with_mask(metadata, suspected, pa.array(repaired, pa.string()))

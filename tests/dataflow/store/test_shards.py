@@ -67,7 +67,7 @@ def test_input_hashes_follow_the_content_not_the_place(tmp_path):
     store = Storage(str(tmp_path / "out"))
 
     def hashes(folder):
-        found = InputHashes(store)
+        found = InputHashes(store, "curate")
         (shard,) = plan_shards(Source(name="web", path=str(tmp_path / folder)), 10**6)
         result = found.of(shard)
         found.save()

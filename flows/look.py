@@ -1,0 +1,115 @@
+"""What looks at a finished (or unfinished) run and changes nothing: stats, explain, sample, whatif, check, signals."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from dataflow.catalog import check as checks
+from dataflow.catalog import explain as explaining
+from dataflow.catalog import sample as sampling
+from dataflow.catalog import whatif as asking
+from dataflow.catalog.recipe import rules_of_run
+from dataflow.catalog.render import harmless, show
+from dataflow.catalog.stats import standard
+from dataflow.catalog.table import Table, query
+from dataflow.catalog.views import connect, refresh_if_moved
+from dataflow.errors import DataflowError, RecipeError
+from dataflow.rules.evaluate import load_set, set_names
+from dataflow.signals.table import SIGNALS
+from dataflow.store.storage import Storage
+
+
+def stats(out: str, sql: str) -> None:
+    """The standard tables, or the answer to a query."""
+    with _catalog(out) as con:
+        show([query(con, sql)] if sql else standard(con))
+
+
+def explain(out: str, name: str) -> None:
+    """The story of one record."""
+    with _catalog(out) as con:
+        story = explaining.explain(con, name)
+        show(story.tables)
+        if story.diff:
+            print("Difference from the document it duplicates")
+            print("\n".join(harmless(line) for line in story.diff))
+        print("Text\n" + harmless(story.excerpt))
+
+
+def sample(out: str, rule: str, fate: str, count: int, seed: int) -> None:
+    """Some documents of a rule or a fate."""
+    with _catalog(out) as con:
+        found = sampling.sample(con, rule or None, fate or None, count, seed)
+        if not found:
+            print("No document is like that.")
+        for one in found:
+            print(f"{one.id}  [{one.fate}]")
+            for judgement in one.judgements:
+                print(f"  {sampling.verdict(judgement)}")
+            if not one.judgements and one.reasons:
+                print(f"  {', '.join(one.reasons)}")
+            print("\n".join(f"  | {harmless(line)}" for line in one.excerpt.splitlines()), end="\n\n")
+
+
+def whatif(out: str, changes: list[str], drop: list[str]) -> None:
+    """Before and after a change of rules."""
+    replaced = dict(_rule_and_condition(change) for change in changes)
+    with _catalog(out) as con:
+        before = rules_of_run(con)
+        after = asking.changed_rules(before, replaced, drop, con)
+        change = asking.whatif(con, before, after)
+        show(change.tables)
+        if change.undecided:
+            print(
+                f"{change.undecided:,} of the newly kept documents have not been compared by dedup: "
+                "some may be duplicates."
+            )
+
+
+def check(out: str) -> None:
+    """Every check; what is wrong, one line each."""
+    store = Storage(out)
+    with _catalog(out) as con:
+        records, sources = con.execute("SELECT count(*), count(DISTINCT source) FROM ledger").fetchall()[0]
+    problems = checks.check(store)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        raise DataflowError(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found", out)
+    print(
+        f"All is well: {records:,} records of {sources} sources, each with one fate; "
+        "every file is as its manifest says."
+    )
+
+
+def signals() -> None:
+    """Signals and rules with their definitions."""
+    rows = tuple((signal.name, signal.unit, signal.definition, signal.reference) for signal in SIGNALS)
+    rules = tuple(
+        (name, line.keep, line.where, found.reference)
+        for found in map(load_set, set_names())
+        for name, line in found.rules.items()
+    )
+    show(
+        [
+            Table("Signals", ("signal", "unit", "definition", "source"), rows),
+            Table("Rules", ("rule", "keeps", "where", "source"), rules),
+        ]
+    )
+
+
+@contextmanager
+def _catalog(out: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    store = Storage(out)
+    with connect(store) as con:
+        refresh_if_moved(store)
+        yield con
+
+
+def _rule_and_condition(change: str) -> tuple[str, str]:
+    name, equals, condition = change.partition("=")
+    if not equals or not name.strip() or not condition.strip():
+        raise RecipeError(f'"{change}" is not of the form RULE="SQL"', "--set")
+    return name.strip(), condition.strip().strip('"')
