@@ -1,0 +1,67 @@
+"""The real command line in a process of its own, as a user starts it, and ways to kill it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """``dataflow(...)`` runs the command ``dataflow`` to its end."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(
+        self, *arguments: object, status: int | None = 0, cwd: Path | None = None, **environment: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """The finished process with what it printed.
+
+        Args:
+            arguments: of the command; paths may be ``Path``.
+            status: the exit status that it must end with; None: whatever it is.
+            cwd: where it runs.
+            environment: variables for this call only.
+        """
+        call = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
+        done = subprocess.run(
+            call, cwd=cwd, env=self._with(environment), capture_output=True, text=True, timeout=_SECONDS
+        )
+        if status is not None and done.returncode != status:
+            raise AssertionError(
+                f"dataflow {' '.join(map(str, arguments))} ended with {done.returncode}, not {status}\n"
+                f"{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+            )
+        return done
+
+    def killed(self, when: Callable[[], bool], *arguments: object, **environment: str) -> bool:
+        """Start the command and SIGKILL its whole process group as soon as ``when()``; False: it ended before."""
+        call = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
+        process = subprocess.Popen(
+            call,
+            env=self._with(environment),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + _SECONDS
+        try:
+            while process.poll() is None and time.monotonic() < deadline:
+                if when():
+                    os.killpg(process.pid, signal.SIGKILL)
+                    return process.wait() == -signal.SIGKILL
+                time.sleep(0.002)
+            return False
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def _with(self, environment: Mapping[str, str]) -> dict[str, str]:
+        return {**os.environ, **self.environment, **environment}

@@ -1,0 +1,71 @@
+"""One Prefect server for all tests of this folder, so that no command starts (and waits for) one of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine
+
+_SECONDS_TO_START = 180
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_UI_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+}
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server's API; its state lies in a folder of its own."""
+    home = tmp_path_factory.mktemp("prefect")
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    environment = os.environ | _QUIET | {"PREFECT_HOME": str(home), "PREFECT_API_URL": url}
+    call = [sys.executable, "-m", "prefect", "server", "start", "--no-services"]
+    with (home / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [*call, "--host", "127.0.0.1", "--port", str(port)],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_healthy(server, url, home / "server.log")
+        yield url
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+@pytest.fixture(scope="session")
+def dataflow(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """``dataflow("run", recipe)``: the real command in a process of its own, against ``prefect_server``."""
+    home = tmp_path_factory.mktemp("prefect-client")
+    return CommandLine(_QUIET | {"PREFECT_HOME": str(home), "PREFECT_API_URL": prefect_server})
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _wait_until_healthy(server: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    deadline = time.monotonic() + _SECONDS_TO_START
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=2):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.2)
+    raise AssertionError(f"the Prefect server does not answer:\n{log.read_text(errors='replace')[-3000:]}")
