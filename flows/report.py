@@ -3,6 +3,7 @@
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_table_artifact
 
+from dataflow.catalog.card import write_card
 from dataflow.catalog.conservation import check_conservation
 from dataflow.catalog.stats import standard
 from dataflow.catalog.views import connect, write_catalog
@@ -17,6 +18,7 @@ def report_flow(recipe: Recipe) -> None:
         check_conservation(run.store)
         write_catalog(run.store)
         with connect(run.store) as con:
+            write_card(run.store, con)
             for table in standard(con):
                 key = table.title.lower().replace(" ", "-")
                 create_table_artifact(
