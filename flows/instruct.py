@@ -3,7 +3,7 @@
 from prefect import flow
 
 from dataflow.instructions import dedup, prepare, splits
-from dataflow.store.manifest import Part
+from dataflow.store.manifest import Part, prune
 from dataflow.store.shards import InputHashes, plan_shards
 from flows.recipe import Recipe
 from flows.runner import Job
@@ -15,6 +15,8 @@ def instruct_flow(recipe: Recipe) -> None:
     """Convert, validate, scrub, deduplicate and split the instruction data."""
     with session(recipe) as run:
         if not recipe.instructions:
+            for step in ("instruct", "instruct-dedup", "instruct-split"):
+                prune(run.store, step, [])  # of a recipe that had some
             return
         hashes = InputHashes(run.store, "instruct")
         jobs = []

@@ -5,10 +5,9 @@ order whose every prefix has the phase's proportions (``order``), and cut into c
 a few numbers for each kept document are held in memory, which buys an exact plan in seconds; ids and
 strings stay in DuckDB, which spills.
 
-    plan/<phase>.parquet, plan/validation.parquet   schema PLAN by position, one row group for each corpus
-    part plan/routes/<source>/<shard>.arrow              where the rows of a shard of documents go: what
-    ``scatter`` reads plan/mixture.json                               the mixture as it came out, for
-    ``tree``
+    plan/<phase>.parquet, plan/validation.parquet   schema PLAN by position, a row group for each corpus part
+    plan/routes/<source>/<shard>.arrow              where the rows of a shard of documents go (for ``scatter``)
+    plan/mixture.json                               the mixture as it came out (for ``tree``)
 """
 
 from collections.abc import Iterator, Sequence
