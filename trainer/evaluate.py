@@ -142,8 +142,8 @@ def _scores(names: list[str], nats: Array, tokens: Array, n_bytes: Array) -> Sco
     return Scores(score(slice(None)), {names[at]: score(at) for at in held})
 
 
-def compressed(validation: Validation, folders: tuple[str, ...]) -> dict[str, float]:
-    """Bits per byte of gzip and xz at their best on the same documents, one after the other as one text.
+def compressed(validation: Validation, folders: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """``bits_per_byte`` of gzip and xz at their best on the same documents, one after the other as one text.
 
     ``folders`` hold the documents' text (``id``, ``text``), as ``corpus/validation`` does.
     """
@@ -162,7 +162,5 @@ def compressed(validation: Validation, folders: tuple[str, ...]) -> dict[str, fl
             "Give the folder that the validation tokens were made from, or leave validation_text out.",
         )
     whole = b"".join(texts)
-    return {
-        "gzip": 8 * len(gzip.compress(whole, 9, mtime=0)) / len(whole),
-        "xz": 8 * len(lzma.compress(whole, preset=9)) / len(whole),
-    }
+    packed = {"gzip": gzip.compress(whole, 9, mtime=0), "xz": lzma.compress(whole, preset=9)}
+    return {name: {"bits_per_byte": 8 * len(content) / len(whole)} for name, content in packed.items()}
