@@ -30,33 +30,36 @@ def corpus_tables(con: duckdb.DuckDBPyConnection) -> list[Table]:
 
 
 def training_tables(store: Storage) -> list[Table]:
-    """Loss and bits per byte before and after, with what a compressor and a word count would need."""
-    tables = []
-    pretrained, tuned = _summary(store, "pretrain"), _summary(store, "sft")
-    if pretrained:
-        rows = [
-            (f"model at step {one['step']}", one["loss"], one["bits_per_byte"])
-            for one in pretrained["validations"]
-        ]
-        rows += [
-            (name, one.get("loss"), one["bits_per_byte"]) for name, one in pretrained["baseline"].items()
-        ]
-        tables.append(
-            Table(
-                f"Pretraining: {_size(pretrained)}, on held-out text",
-                ("", "loss", "bits per byte"),
-                tuple(rows),
-            )
+    """Loss and bits per byte before and after, beside what counting tokens and compressors need."""
+    return [
+        _scores(store, step, title) for step, title in _TITLES.items() if store.exists(_summary_path(step))
+    ]
+
+
+_TITLES = {"pretrain": "Pretraining, on held-out text", "sft": "Fine-tuning, on held-out conversations"}
+_BASELINES = {"unigram": "unigram tokens", "gzip": "gzip -9", "xz": "xz -9"}
+
+
+def _summary_path(step: str) -> str:
+    return f"runs/{step}/summary.json"
+
+
+def _scores(store: Storage, step: str, title: str) -> Table:
+    run: dict[str, Any] = store.read_json(_summary_path(step))
+    scores = {f"model at step {one['step']}": one for one in run["validations"]}
+    scores |= {_BASELINES[name]: one for name, one in run["baseline"].items()}
+    first = next(iter(scores.values()), {})
+    rows = tuple(
+        (
+            name,
+            one.get("loss"),
+            one["bits_per_byte"],
+            f"{one['bits_per_byte'] / first['bits_per_byte'] - 1:+.1%}",
         )
-    if tuned:
-        rows = [
-            (f"model at step {one['step']}", one["loss"], one["bits_per_byte"])
-            for one in tuned["validations"]
-        ]
-        tables.append(
-            Table("Fine-tuning, on held-out conversations", ("", "loss", "bits per byte"), tuple(rows))
-        )
-    return tables
+        for name, one in scores.items()
+    )
+    size = f"{run['parameters'] / 1e6:.1f} M parameters, {run['tokens_trained'] / 1e6:.2f} M tokens"
+    return Table(f"{title}: {size}", ("", "loss", "bits per byte", "against the first"), rows)
 
 
 def samples_table(store: Storage) -> Table:
@@ -77,15 +80,6 @@ def summary(store: Storage) -> list[Table]:
     with connect(store) as con:
         tables = [*corpus_tables(con), *training_tables(store), samples_table(store)]
     return [table for table in tables if table.rows]
-
-
-def _summary(store: Storage, step: str) -> dict[str, Any] | None:
-    path = f"runs/{step}/summary.json"
-    return dict(store.read_json(path)) if store.exists(path) else None
-
-
-def _size(run: dict[str, Any]) -> str:
-    return f"{run['parameters'] / 1e6:.1f} M parameters, {run['tokens_trained'] / 1e6:.2f} M tokens"
 
 
 def _head(table: Table, most: int) -> Table:
