@@ -38,23 +38,45 @@ Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(lambda n: n, 
 def nearest(name: str, known: list[str]) -> str:
     """``Did you mean "x"?`` or a list of what there is, for an error's last part."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f'Did you mean "{close[0]}"?' if close else f"Known here: {', '.join(sorted(known))}."
+    return f'Did you mean "{close[0]}"?' if close else f"Known here: {', '.join(sorted(set(known)))}."
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> RecipeError:
     """The first fault of a pydantic error in our three parts, an unknown key with the nearest known one."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key = ".".join(_written(model, first["loc"], first["type"] == "extra_forbidden"))
     place = f"{where}, {key}" if key else where
     if first["type"] == "extra_forbidden":
         known = _keys_at(model, first["loc"][:-1])
         return RecipeError(f'unknown key "{first["loc"][-1]}"', place, nearest(str(first["loc"][-1]), known))
+    if first["type"] == "missing":
+        return RecipeError("this key is needed and is not there", place)
+    if first["type"] == "model_type":
+        return RecipeError(f"this is a section with keys of its own (found {first['input']!r})", place)
     message = first["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     found = repr(first.get("input"))
     if isinstance(first.get("input"), dict | list) or len(found) > 80:
         return RecipeError(message, place)  # a whole section as "found" says nothing
     return RecipeError(f"{message} (found {found})", place)
+
+
+def _written(model: type[BaseModel], location: tuple[int | str, ...], unknown_last: bool) -> list[str]:
+    """``location`` as a recipe writes it: without the types that pydantic names where a field may have several."""
+    path: list[str] = []
+    here: list[Any] = [model]
+    for number, part in enumerate(location):
+        known = [m.model_fields[part] for kind in here for m in _models_in(kind) if part in m.model_fields]
+        if known:
+            here = [field.annotation for field in known]
+        elif (
+            isinstance(part, str)
+            and not (unknown_last and number == len(location) - 1)
+            and not any(getattr(annotation, "__origin__", None) is dict for annotation in here)
+        ):
+            continue  # a type, not a key
+        path.append(str(part))
+    return path
 
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -19,6 +19,7 @@ from dataflow.dedup.exact import exact_hashes
 from dataflow.kernels.scan import analyse
 from dataflow.readers.open import Batch, read
 from dataflow.readers.source import Extract, Source
+from dataflow.rules.evaluate import Rule, apply, dropped_by
 from dataflow.signals import table as signal_table
 from dataflow.store import documents as tables
 from dataflow.store.manifest import Made
@@ -28,7 +29,7 @@ from dataflow.transforms import table as transforms
 from dataflow.transforms.metadata import scrub_metadata
 from dataflow.transforms.pii import Pii, scrub, scrub_strings
 
-VERSION = 1
+VERSION = 2
 """Raised when the same shard and settings would give other bytes; includes signals, transforms and readers."""
 
 _BATCH_BYTES = 8_000_000
@@ -51,6 +52,7 @@ class Curation:
     shingle: int
     annotators: tuple[Annotator, ...] = ()
     annotations: tuple[str, ...] = ()  # signals that the annotators add
+    drop_text: tuple[Rule, ...] = ()  # documents that fail one of these are stored without their text
 
 
 def curate(shard: InputShard, curation: Curation, store: Storage) -> Made:
@@ -81,11 +83,9 @@ def curate(shard: InputShard, curation: Curation, store: Storage) -> Made:
 
 
 def signals_schema(curation: Curation) -> pa.Schema:
-    """Columns of a signals part: what filter and mix need to know of a document without its text."""
-    known = {"id": pa.string(), "source": pa.string(), "kind": pa.string(), "url": pa.string()}
-    known |= {"date": pa.string(), "n_bytes": pa.int64()}
-    measured = signal_table.schema(curation.signals, curation.annotations)
-    return pa.schema([*(pa.field(name, kind) for name, kind in known.items()), *measured])
+    """Columns of a signals part; its footer names the rules by which texts were dropped, if they were."""
+    columns = signal_table.part_schema(curation.signals, curation.annotations)
+    return columns.with_metadata(dropped_by(curation.drop_text)) if curation.drop_text else columns
 
 
 def prepare(batch: Batch, curation: Curation) -> tuple[pa.LargeStringArray, pa.Table, dict[str, int]]:
@@ -152,6 +152,7 @@ def _process(batch: Batch, curation: Curation, counts: Counter[str]) -> dict[str
     ids = _ids(curation.source.name, read_rows.column("input"), read_rows.column("record"))
     n_bytes = pc.cast(pc.binary_length(texts), pa.int64())
     analysis = analyse(texts, curation.permutations, curation.shingle)
+    hashes = exact_hashes(texts)
     url = scrub_strings(read_rows.column("url"), curation.pii)
     shared = {
         "id": ids,
@@ -173,18 +174,23 @@ def _process(batch: Batch, curation: Curation, counts: Counter[str]) -> dict[str
         bytes_out=pc.sum(n_bytes).as_py() or 0,
         pii_spans=spans.num_rows,
     )
+    signals = {**shared, "kind": _repeated(curation.source.kind, len(ids)), **measured}
+    metadata = scrub_metadata(read_rows.column("metadata"), curation.pii)
+    if curation.drop_text:
+        dropped = pc.invert(apply(pa.table(signals), curation.drop_text)["passed"].combine_chunks())
+        texts, metadata = (pc.if_else(dropped, None, column) for column in (texts, metadata))
     return {
         "documents": {
             **shared,
             "input_id": read_rows.column("input_id"),
             "text": texts,
             "licence": _repeated(curation.source.licence, len(ids)),
-            "metadata": scrub_metadata(read_rows.column("metadata"), curation.pii),
+            "metadata": metadata,
             "bytes_in": read_rows.column("bytes_in"),
-            "exact_hash": exact_hashes(texts),
+            "exact_hash": hashes,
             "signature": _rows_as_binary(analysis.signatures),
         },
-        "signals": {**shared, "kind": _repeated(curation.source.kind, len(ids)), **measured},
+        "signals": signals,
         "pii": {
             "id": ids.take(spans.column("row").combine_chunks()),
             **{name: spans.column(name).combine_chunks() for name in tables.PII.names if name != "id"},

@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,13 @@ from prefect import flow
 from dataflow.curate import VERSION, Annotator, Curation, curate
 from dataflow.dedup.config import Near
 from dataflow.errors import DataflowError
+from dataflow.rules.evaluate import active_rules
 from dataflow.signals.language import find_model
-from dataflow.store.manifest import Manifest, Part, manifests
+from dataflow.store.manifest import Manifest, Part, current, manifests
 from dataflow.store.shards import InputHashes, InputShard, plan_shards
+from flows.progress import console
 from flows.recipe import Recipe
+from flows.recipe_check import signal_columns
 from flows.runner import Job
 from flows.session import Session, missing_step, session
 from quality_models.score import Scorer
@@ -32,6 +35,10 @@ def curate_flow(recipe: Recipe) -> None:
             for shard in plan_shards(source, recipe.shard_bytes)
         ]
         hashes.save()
+        if not recipe.keep_dropped and any(_is_stale(run, job) for job in jobs):
+            console.print(
+                "curate: settings or rules have changed; with keep_dropped: false the input is read again"
+            )
         made = run.make("curate", jobs)
         _refuse_empty_sources(recipe, made)
 
@@ -67,6 +74,7 @@ def curation_of(recipe: Recipe, source: str, annotations: list[Annotation]) -> C
         shingle=near.shingle,
         annotators=tuple(annotation.annotator for annotation in annotations),
         annotations=tuple(annotation.signal for annotation in annotations),
+        drop_text=() if recipe.keep_dropped else tuple(active_rules(recipe.rules, signal_columns(recipe))),
     )
 
 
@@ -98,8 +106,14 @@ def _job(run: Session, shard: InputShard, hashes: InputHashes) -> Job:
         "minhash": [curation.permutations, curation.shingle],
         "annotations": [annotation.digest for annotation in annotations],
     }
+    if curation.drop_text:
+        config["drop_text"] = [asdict(rule) for rule in curation.drop_text]
     part = Part("curate", f"{shard.source}/{shard.name}", VERSION, config, hashes.of(shard))
     return Job(part, curate, (shard, curation, run.store))
+
+
+def _is_stale(run: Session, job: Job) -> bool:
+    return run.store.exists(job.part.manifest_path) and current(run.store, job.part) is None
 
 
 def _annotations(run: Session) -> list[Annotation]:

@@ -104,6 +104,9 @@ def signals() -> None:
 def _catalog(out: str) -> Iterator[duckdb.DuckDBPyConnection]:
     store = Storage(out)
     with connect(store) as con:
+        if not store.exists("recipe.json") and not store.exists("manifests"):
+            fix = "Give the folder that `dataflow run` wrote (its `out`)."
+            raise RecipeError("this is not the output folder of a run", out, fix)
         refresh_if_moved(store)
         yield con
 

@@ -29,14 +29,16 @@ from trainer.config import Pretrain, Sft
 class Recipe(Config):
     """A corpus and what is trained on it. Only ``sources`` is needed; sections left out take their defaults."""
 
-    name: str = Field("corpus", title="Name")
+    name: str = Field("corpus", title="Name", pattern=r"^[^/]+$")
     """Name of the corpus, used for the output folder and in reports."""
     out: str = Field("", title="Output folder")
     """Folder or URL that everything is written to; empty: `out/<name>`."""
-    seed: int = Field(1, title="Seed")
+    seed: int = Field(1, title="Seed", ge=0, lt=2**63)
     """Every random choice of the run is derived from it."""
     shard_bytes: Size = Field(64_000_000, title="Shard size", gt=0)
     """Bytes of input in one shard, the unit of parallelism, retry and resume."""
+    keep_dropped: bool = Field(True, title="Keep dropped texts")
+    """Whether documents that fail a rule keep their text on disk; without, a changed rule reads the input again."""
     sources: list[Source] = Field(..., title="Sources", min_length=1)
     """Where the text comes from."""
     extract: Extract = Field(Extract(), title="HTML extraction")
@@ -113,7 +115,11 @@ def load_recipe(path: str, overrides: list[str], out: str | None = None) -> Reci
     except UnicodeDecodeError as error:
         raise RecipeError("the recipe is not UTF-8 text", path) from error
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, _Yaml)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise RecipeError(f"not valid YAML: {line}{error.problem}", path) from error
     except yaml.YAMLError as error:
         raise RecipeError(f"not valid YAML: {' '.join(str(error).split())}", path) from error
     if not isinstance(values, dict):
@@ -122,7 +128,22 @@ def load_recipe(path: str, overrides: list[str], out: str | None = None) -> Reci
         apply_override(values, override)
     if out is not None:
         values["out"] = out
-    return parse_recipe(values, path)
+    return parse_recipe(values, f"{path} with --set" if overrides else path)
+
+
+class _Yaml(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML in which a key may stand once: of two, one would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping, refused where two of its keys are equal."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                problem = f'the key "{key.value}" stands here a second time'
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(str(key.value))
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def parse_recipe(values: dict[str, Any], where: str) -> Recipe:

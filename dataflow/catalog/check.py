@@ -5,7 +5,6 @@ to look. All are looked at, however many fail. Every byte of the output is read 
 hashes.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ import duckdb
 
 from dataflow.catalog.conservation import violations
 from dataflow.catalog.views import STORED, connect
+from dataflow.errors import DataflowError
 from dataflow.store.manifest import content_hash, load
 from dataflow.store.storage import PARTIAL, Storage
 
@@ -160,10 +160,8 @@ def _manifests(store: Storage) -> Iterator[Problem]:
     for path in store.list("manifests", ".json"):
         try:
             manifest = load(store, path)
-        except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
-            yield Problem(
-                f"not a manifest ({error})", path, "Remove it and run again: its part is made anew."
-            )
+        except DataflowError as error:
+            yield Problem(f"not a manifest ({error.what})", path, error.fix)
             continue
         for output, entry in sorted(manifest.outputs.items()) if manifest else ():
             named.add(output)

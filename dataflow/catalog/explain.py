@@ -15,7 +15,7 @@ import duckdb
 from dataflow.catalog.recipe import rules_of_run
 from dataflow.catalog.sample import EXCERPT_CHARACTERS, Judgement, excerpts, judge
 from dataflow.catalog.table import Table, ask
-from dataflow.errors import DataflowError
+from dataflow.errors import RecipeError
 
 DIFF_CHARACTERS = 20_000  # of each text are compared
 DIFF_LINES = 60  # of the difference are shown
@@ -63,7 +63,7 @@ def explain(con: duckdb.DuckDBPyConnection, name: str) -> Explanation:
     """Everything the catalog knows of the record whose id is ``name``."""
     ledger = ask(con, "SELECT * FROM ledger WHERE id = ?", "", [name]).dicts()
     if not ledger:
-        raise DataflowError("no record has this id", name, _nearest_ids(con, name))
+        raise RecipeError("no record has this id", name, _nearest_ids(con, name))
     entry = ledger[0]
     signals = _first(con, "SELECT * EXCLUDE (id, source, kind, url, date) FROM signals WHERE id = ?", name)
     rules = rules_of_run(con) if signals and entry["stage"] != "instruct" else []

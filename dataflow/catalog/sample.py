@@ -138,7 +138,13 @@ def excerpts(con: duckdb.DuckDBPyConnection, ids: Sequence[str], n_characters: i
         """,
         [*ids, *ids],
     ).fetchall()
-    return {name: text if len(text) <= n_characters else text[:n_characters] + " ..." for name, text in rows}
+    return {name: _beginning(text, n_characters) for name, text in rows}
+
+
+def _beginning(text: str | None, n_characters: int) -> str:
+    if text is None:
+        return "(its text was not kept: keep_dropped is false in the recipe)"
+    return text if len(text) <= n_characters else text[:n_characters] + " ..."
 
 
 def _has_recipe(con: duckdb.DuckDBPyConnection) -> bool:

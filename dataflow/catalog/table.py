@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from dataflow.errors import DataflowError
+from dataflow.errors import RecipeError
 from dataflow.rules.sql import brief
 
 
@@ -44,4 +44,4 @@ def query(con: duckdb.DuckDBPyConnection, sql: str) -> Table:
             "documents signals ledger duplicates contamination quarantine pii plan corpus tokens instructions"
         )
         fix = f"Tables: {tables} runs metrics; `DESCRIBE signals` lists the columns of one."
-        raise DataflowError(brief(error), "query", fix) from error
+        raise RecipeError(brief(error), "query", fix) from error

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from dataflow.catalog.ledger import ledger_sql
-from dataflow.errors import DataflowError
+from dataflow.errors import RecipeError
 from dataflow.rules.sql import quote
 from dataflow.store.documents import (
     CONTAMINATION,
@@ -29,6 +29,7 @@ from dataflow.store.documents import (
     PII,
     PLAN,
     QUARANTINE,
+    SIGNALS,
     tokens_schema,
 )
 from dataflow.store.storage import Storage
@@ -40,16 +41,6 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
-_SIGNALS = pa.schema(
-    {
-        "id": pa.string(),
-        "source": pa.string(),
-        "kind": pa.string(),
-        "url": pa.string(),
-        "date": pa.string(),
-        "n_bytes": pa.int64(),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,7 @@ class Stored:
 
 _LINE = (
     Stored("documents", "documents", DOCUMENTS),
-    Stored("signals", "signals", _SIGNALS, columns_differ=True),
+    Stored("signals", "signals", SIGNALS, columns_differ=True),
     Stored("pii", "pii", PII),
     Stored("quarantine", "quarantine", QUARANTINE),
     Stored("filter", "decisions/filter", FILTER),
@@ -119,11 +110,8 @@ def connect(out: str | os.PathLike[str] | Storage) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection in memory with a view for each table of an output folder (path or fsspec URL)."""
     store = out if isinstance(out, Storage) else Storage(os.fspath(out))
     if not store.fs.isdir(store.root):
-        raise DataflowError(
-            "there is no output folder here",
-            str(store.url),
-            "Give the folder that `dataflow run` wrote (its `out`).",
-        )
+        fix = "Give the folder that `dataflow run` wrote (its `out`)."
+        raise RecipeError("there is no output folder here", str(store.url), fix)
     connection = duckdb.connect(":memory:", config=_SETTINGS)
     _create_views(connection, store)
     return connection

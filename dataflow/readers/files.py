@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import fsspec
 
-from dataflow.errors import DataflowError
+from dataflow.errors import DataflowError, RecipeError
 from dataflow.readers.source import Format, Source
 
 SUFFIXES: dict[str, Format] = {
@@ -58,7 +58,7 @@ def find_files(source: Source) -> list[InputFile]:
                 continue
             if file.relative in taken:
                 both = f"{taken[file.relative]} and {file.path}"
-                raise DataflowError(
+                raise RecipeError(
                     f'two files would both be called "{file.relative}": {both}',
                     f'source "{source.name}"',
                     "Name the folder above both, or make two sources of them.",
@@ -76,7 +76,7 @@ def guess_format(file: InputFile, source: Source) -> Format:
     suffix = PurePosixPath(name.stem).suffix if name.suffix in _PACKED else name.suffix
     if suffix not in SUFFIXES:
         known = f"{', '.join(SUFFIXES)}; packed: .gz, .zst"
-        raise DataflowError(
+        raise RecipeError(
             f'the suffix of "{file.relative}" is of no format known here ({known})',
             f'source "{source.name}", file {file.path}',
             f"Give the source a format: {', '.join(get_args(Format))}.",
@@ -90,7 +90,7 @@ def _expand(entry: str, name: str) -> list[InputFile]:
     try:
         fs, path = fsspec.core.url_to_fs(entry)
     except (ValueError, ImportError) as error:
-        raise DataflowError(f'cannot open "{entry}": {error}', where) from error
+        raise RecipeError(f'cannot open "{entry}": {error}', where) from error
     if entry.startswith(_WEB) and "*" not in entry:
         return [_file(fs, entry, fs.info(path), entry.split("?")[0].rstrip("/").rpartition("/")[2])]
     path = str(path).rstrip("/") or "/"
@@ -114,9 +114,7 @@ def _expand(entry: str, name: str) -> list[InputFile]:
             if fs.isdir(path)
             else "no such file:"
         )
-        raise DataflowError(
-            f'{what} "{entry}"', where, "Check the path; a relative one starts where you run."
-        )
+        raise RecipeError(f'{what} "{entry}"', where, "Check the path; a relative one starts where you run.")
     return files
 
 

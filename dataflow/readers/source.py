@@ -5,7 +5,7 @@ Only configuration lives here: these models are imported for ``dataflow --help``
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dataflow.config import Config
 
@@ -52,6 +52,13 @@ class Source(Config):
 
     limit: Annotated[int, Field(ge=1)] | None = None
     """At most so many records, for a trial; left out, all of them."""
+
+    @field_validator("path")
+    @classmethod
+    def _names_something(cls, path: str | list[str]) -> str | list[str]:
+        if "" in ([path] if isinstance(path, str) else path or [""]):
+            raise ValueError("an empty path: name a file, a folder or a glob")
+        return path
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ query.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -18,7 +20,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from dataflow.config import Config, nearest
-from dataflow.errors import RecipeError
+from dataflow.errors import DataflowError, RecipeError
 from dataflow.rules.config import DEFAULT_SETS, Rules
 
 if TYPE_CHECKING:
@@ -29,10 +31,13 @@ if TYPE_CHECKING:
     from dataflow.store.storage import Storage
 
 __all__ = ["DEFAULT_SETS", "VERSION", "Rule", "RuleSet", "Rules"]
-__all__ += ["active_rules", "fails_sql", "filter_part", "load_set", "reasons_sql", "set_names"]
+__all__ += ["active_rules", "dropped_by", "fails_sql", "filter_part", "load_set", "reasons_sql", "set_names"]
 
 VERSION = 1
 """Raise when the bytes of decisions/filter change for the same signals and rules."""
+
+
+_DROPPED_BY = b"texts_dropped_by"
 
 
 class RuleLine(Config):
@@ -135,13 +140,23 @@ def reasons_sql(rules: Sequence[Rule]) -> str:
 
 
 def filter_part(store: Storage, source: str, part: str, rules: Rules) -> Made:
-    """Decide one part: ``signals/<source>/<part>`` to ``decisions/filter/<source>/<part>``, row for row."""
+    """Decide one part: ``signals/<source>/<part>`` to ``decisions/filter/<source>/<part>``, row for row.
+
+    Refused where texts were dropped by other rules than these: what these keep might have no text.
+    """
     import pyarrow.compute as pc
 
     from dataflow.store.manifest import Made
 
     signals = store.read_table(f"signals/{source}/{part}.parquet")
     active = active_rules(rules, signals.schema)
+    now = dropped_by(active)
+    if {**now, **(signals.schema.metadata or {})}[_DROPPED_BY] != now[_DROPPED_BY]:
+        raise DataflowError(
+            "the rules have changed since texts were dropped by them (keep_dropped: false)",
+            f"{source}/{part}",
+            "Run `dataflow run RECIPE`: it reads the input again.",
+        )
     decided = apply(signals, active)
     output = f"decisions/filter/{source}/{part}.parquet"
     store.write_table(output, decided)
@@ -150,6 +165,12 @@ def filter_part(store: Storage, source: str, part: str, rules: Rules) -> Made:
         failed[f"failed:{entry['values']}"] = entry["counts"]
     passed = pc.sum(decided["passed"]).as_py() or 0
     return Made((output,), {"documents": decided.num_rows, "passed": passed, **failed})
+
+
+def dropped_by(rules: Sequence[Rule]) -> dict[bytes, bytes]:
+    """What the footer of a signals part says where the texts of documents that fail ``rules`` were not stored."""
+    said = json.dumps([(rule.name, rule.keep, rule.where) for rule in rules])
+    return {_DROPPED_BY: hashlib.sha256(said.encode()).hexdigest().encode()}
 
 
 def apply(signals: pa.Table, rules: Sequence[Rule]) -> pa.Table:

@@ -13,11 +13,13 @@ from dataflow.config import nearest
 from dataflow.errors import RecipeError
 from dataflow.signals import basic, c4, fineweb, gopher, language
 from dataflow.signals.signal import Signal
+from dataflow.store import documents
 
 if TYPE_CHECKING:
     from dataflow.kernels.scan import Analysis
 
-__all__ = ["EXTRA", "FAMILIES", "SIGNALS", "VERSION", "Signal", "compute", "schema", "signals_of"]
+__all__ = ["EXTRA", "FAMILIES", "SIGNALS", "VERSION", "Signal", "compute", "part_schema", "schema"]
+__all__ += ["signals_of"]
 
 VERSION = 1
 """Raise when a signal or a signature of an unchanged text changes."""
@@ -70,6 +72,11 @@ def schema(families: Sequence[str], extra: Sequence[str] = ()) -> pa.Schema:
             raise RecipeError(f'unknown extra signal "{name}"', "signals", nearest(name, list(known)))
     chosen = (*signals_of(families), *(known[name] for name in extra))
     return pa.schema([pa.field(s.name, s.type) for s in chosen])
+
+
+def part_schema(families: Sequence[str], extra: Sequence[str] = ()) -> pa.Schema:
+    """All columns of a signals part: what rules, mixtures and the key of survivors may use."""
+    return pa.schema([*documents.SIGNALS, *schema(families, extra)])
 
 
 def compute(

@@ -36,6 +36,18 @@ DOCUMENTS = pa.schema(
     }
 )
 
+SIGNALS = pa.schema(
+    {
+        "id": pa.string(),
+        "source": pa.string(),
+        "kind": pa.string(),  # of the source: which rule sets are about it
+        "url": pa.string(),
+        "date": pa.string(),
+        "n_bytes": pa.int64(),
+    }
+)
+"""What filter and mix need to know of a document without its text; a column for each signal follows."""
+
 QUARANTINE = pa.schema(
     {
         "id": pa.string(),

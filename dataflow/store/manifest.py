@@ -16,6 +16,7 @@ from typing import Any
 
 import xxhash
 
+from dataflow.errors import DataflowError
 from dataflow.store.storage import Storage
 
 _BLOCK = 1 << 22
@@ -111,7 +112,13 @@ def ensure(store: Storage, part: Part, make: Callable[[], Made]) -> tuple[Manife
 
 def load(store: Storage, path: str) -> Manifest | None:
     """A manifest from disk, or None where there is none."""
-    return Manifest(**store.read_json(path)) if store.exists(path) else None
+    if not store.exists(path):
+        return None
+    try:
+        return Manifest(**store.read_json(path))
+    except TypeError as error:
+        fix = "Remove this file and run again: its part is made anew."
+        raise DataflowError("not a manifest", store.path(path), fix) from error
 
 
 def manifests(store: Storage, step: str) -> list[Manifest]:

@@ -121,7 +121,11 @@ class Storage:
 
     def read_json(self, rel: str) -> Any:
         """A JSON file."""
-        return json.loads(self.read_bytes(rel))
+        try:
+            return json.loads(self.read_bytes(rel))
+        except ValueError as error:
+            fix = "Remove this file and run again: it is written anew."
+            raise DataflowError(f"not JSON: {error}", self.path(rel), fix) from error
 
     def write_json(self, rel: str, value: object) -> None:
         """A JSON file, keys sorted, atomically."""
