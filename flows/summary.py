@@ -1,6 +1,7 @@
 """What a person sees at the end of a run: what each step did, and how well the models learned."""
 
 import json
+import textwrap
 from typing import Any
 
 import duckdb
@@ -37,6 +38,7 @@ def training_tables(store: Storage) -> list[Table]:
 
 
 _TITLES = {"pretrain": "Pretraining, on held-out text", "sft": "Fine-tuning, on held-out conversations"}
+_SAMPLE_WIDTH = 70
 _BASELINES = {"unigram": "unigram tokens", "gzip": "gzip -9", "xz": "xz -9"}
 
 
@@ -48,18 +50,20 @@ def _scores(store: Storage, step: str, title: str) -> Table:
     run: dict[str, Any] = store.read_json(_summary_path(step))
     scores = {f"model at step {one['step']}": one for one in run["validations"]}
     scores |= {_BASELINES[name]: one for name, one in run["baseline"].items()}
-    first = next(iter(scores.values()), {})
+    size = f"{run['parameters'] / 1e6:.1f} M parameters, {run['tokens_trained'] / 1e6:.2f} M tokens"
+    if not scores:  # nothing was held out
+        return Table(f"{title}: {size}", ("", "loss"), (("training, last step", run["final_loss"]),))
+    first, unigram = next(iter(scores.values())), scores["unigram tokens"]
     rows = tuple(
-        (
-            name,
-            one.get("loss"),
-            one["bits_per_byte"],
-            f"{one['bits_per_byte'] / first['bits_per_byte'] - 1:+.1%}",
-        )
+        (name, one.get("loss"), one["bits_per_byte"], _against(one, first), _against(one, unigram))
         for name, one in scores.items()
     )
-    size = f"{run['parameters'] / 1e6:.1f} M parameters, {run['tokens_trained'] / 1e6:.2f} M tokens"
-    return Table(f"{title}: {size}", ("", "loss", "bits per byte", "against the first"), rows)
+    columns = ("", "loss", "bits per byte", "against the first", "against unigram")
+    return Table(f"{title}: {size}", columns, rows)
+
+
+def _against(one: dict[str, float], other: dict[str, float]) -> str:
+    return f"{one['bits_per_byte'] / other['bits_per_byte'] - 1:+.1%}"
 
 
 def samples_table(store: Storage) -> Table:
@@ -71,7 +75,9 @@ def samples_table(store: Storage) -> Table:
             for line in store.read_bytes(path).decode().splitlines():
                 one = json.loads(line)
                 when = f"{step}, step {one['step']}"
-                rows.append((when, one["prompt"], " ".join(one["text"].split())))
+                rows.append(
+                    (when, one["prompt"], textwrap.fill(" ".join(one["text"].split()), _SAMPLE_WIDTH))
+                )
     return Table("What it writes", ("model", "prompt", "text"), tuple(rows))
 
 
