@@ -22,7 +22,7 @@ from dataflow.config import Config
 if TYPE_CHECKING:  # the validators load phone metadata: only where something is scrubbed
     from dataflow.transforms.pii_kinds import Found
 
-VERSION = 1
+VERSION = 2
 
 Kind = Literal["email", "iban", "card", "ip", "phone"]
 Action = Literal["placeholder", "pseudonym"]

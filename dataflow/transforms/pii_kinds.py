@@ -9,7 +9,7 @@ import re
 from bisect import bisect, insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import re2
@@ -34,6 +34,9 @@ class Found:
 
 
 Place = tuple[int, int, str]  # start, end, normalised value
+
+_REMEMBERED = 1 << 14
+"""Runs whose parsing is remembered: mail and logs name the same few addresses again and again."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ def _search(kind: str, data: bytes, regions: tuple[str, ...]) -> Iterator[Place]
 # --- e-mail
 
 _EMAIL = re2.compile(r"[A-Za-z0-9._%+\-]*[A-Za-z0-9_%+\-](?:@|%40)[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+")
+_AT = re.compile("(@|%40)")
 _NOT_TOP_LEVEL = frozenset(
     {"bmp", "css", "gif", "htm", "html", "ico", "invalid", "jpeg", "jpg", "js", "json", "pdf", "php", "png"}
     | {"svg", "webp", "xml"}
@@ -94,19 +98,25 @@ def find_emails(data: bytes) -> Iterator[Place]:
     """``local@domain.tld`` or, in a url, ``local%40domain.tld``; the last label is letters (or ``xn--``)."""
     at = 0
     while match := _EMAIL.search(data, at):
-        start, end = match.span()
-        whole = data[start:end].decode("ascii")
-        local, sign, domain = re.split(r"(@|%40)", whole, maxsplit=1)
-        at = start + len(local) + len(sign)
-        labels = domain.split(".")
-        while len(labels) > 1 and not _is_top_level(labels[-1]):
-            labels.pop()
-        if len(labels) < 2 or any(label.startswith("-") or label.endswith("-") for label in labels):
-            continue
-        clean_local = local.lstrip(".")
-        start += len(local) - len(clean_local)
-        at = start + len(clean_local) + len(sign) + len(".".join(labels))
-        yield start, at, f"{clean_local}@{'.'.join(labels)}".lower()
+        start = match.start()
+        found, first, last, value = _parse_email(match.group())
+        at = start + last
+        if found:
+            yield start + first, at, value
+
+
+@lru_cache(_REMEMBERED)
+def _parse_email(run: bytes) -> tuple[bool, int, int, str]:
+    """Whether a run holds an address, where in it, and its normal form; else where to search on."""
+    local, sign, domain = _AT.split(run.decode("ascii"), maxsplit=1)
+    labels = domain.split(".")
+    while len(labels) > 1 and not _is_top_level(labels[-1]):
+        labels.pop()
+    if len(labels) < 2 or any(label.startswith("-") or label.endswith("-") for label in labels):
+        return False, 0, len(local) + len(sign), ""
+    clean_local, host = local.lstrip("."), ".".join(labels)
+    first = len(local) - len(clean_local)
+    return True, first, len(local) + len(sign) + len(host), f"{clean_local}@{host}".lower()
 
 
 def _is_top_level(label: str) -> bool:
@@ -120,8 +130,8 @@ _IPV4 = re2.compile(r"[0-9]+(?:\.[0-9]+){3,}")
 _IPV6 = re2.compile(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:.]{3,}")
 _NUMBERING_BEFORE = re.compile(
     rb"(?:\bv|\bver|version|release|\brev|revision|build|firmware|kernel|patch|update|section|\bsec|chapter|clause"
-    rb"|article|appendix|figure|\bfig|table|step|item|paragraph|rule|annex|\boid|\xc2\xa7)s?\.?"
-    rb"[ \t]*[:=#(]?[ \t]*\Z",
+    rb"|article|appendix|figure|\bfig|table|step|item|paragraph|rule|annex|\boid\w*|\xc2\xa7)s?\.?"
+    rb"[ \t]*[:=#(]?[ \t]*[\"']?\Z",
     re.IGNORECASE,
 )
 _ADDRESS_BEFORE = re.compile(
@@ -144,9 +154,9 @@ def find_ips(data: bytes) -> Iterator[Place]:
     """
     for match in _IPV4.finditer(data):
         start, end = match.span()
-        address = _ipv4(data[start:end])
-        if address is not None and _is_public(address) and not _is_numbering(data, start, end):
-            yield start, end, str(address)
+        address = _public_ipv4(data[start:end])
+        if address and not _is_numbering(data, start, end):
+            yield start, end, address
     for match in _IPV6.finditer(data):
         start, end = match.span()
         if start and (data[start - 1] in _WORD or data[start - 1] in b":."):
@@ -171,13 +181,16 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-def _ipv4(run: bytes) -> IPv4Address | None:
+@lru_cache(_REMEMBERED)
+def _public_ipv4(run: bytes) -> str:
+    """The public address that a run of dotted numbers is; empty where it is none."""
     if run.count(b".") != 3 or len(run) > 15:
-        return None
+        return ""
     try:
-        return IPv4Address(run.decode("ascii"))  # refuses 256 and leading zeros
+        address = IPv4Address(run.decode("ascii"))  # refuses 256 and leading zeros
     except ValueError:
-        return None
+        return ""
+    return str(address) if _is_public(address) else ""
 
 
 def _ipv6(run: bytes) -> IPv6Address | None:

@@ -32,6 +32,8 @@ _SPOKEN_OF = re.compile(
 _LAST_GROUP = re.compile(rb"[^0-9+]+[0-9]*\Z")
 _DIGIT_RUN = re.compile(rb"[0-9]*")
 _DOTTED_QUAD = re.compile(rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}\Z")
+_MIXED_JOINTS = re.compile(rb"[0-9]+\.[0-9]+-[0-9]+\Z")
+"""``252.227-7013`` is a clause of a regulation: nobody writes a number with a dot first and a dash then."""
 _FICTION = re.compile(r"\+1\d{3}55501\d\d")
 """555-0100 to 555-0199 belong to nobody: films use them, and our pseudonyms."""
 
@@ -98,6 +100,8 @@ _WORD_BYTES = _single(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrs
 def _validated(data: bytes, start: int, end: int, regions: tuple[str, ...]) -> tuple[int, int, str] | None:
     candidate = data[start:end]
     if _DOTTED_QUAD.match(candidate):
+        return None
+    if _MIXED_JOINTS.match(candidate):
         return None
     if candidate.strip(b"()").isdigit() and not _SPOKEN_OF.search(data, max(0, start - 24), start):
         return None
