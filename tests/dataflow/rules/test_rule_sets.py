@@ -119,6 +119,16 @@ def test_sets_apply_to_the_kinds_of_source_they_are_for(kind: str, expected: set
     assert set(reasons(Rules(), kind=kind, n_sentences=0, **bad)) == expected
 
 
+def test_word_length_is_not_asked_of_languages_written_in_syllables() -> None:
+    short = {"mean_word_length": 2.8}
+    assert [reasons(Rules(), language=language, **short) for language in ("ko", "vi", "bo", "tr")] == [
+        [],
+        [],
+        [],
+        ["gopher_mean_word_length"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("signals", "dropped"),
     [
