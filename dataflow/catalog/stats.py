@@ -7,6 +7,9 @@ import duckdb
 
 from dataflow.catalog.table import Table, ask
 
+LANGUAGES_SHOWN = 20
+"""Languages with a row of their own; the others share the row ``other``."""
+
 _FUNNEL = """
     count(*) AS records,
     count(*) FILTER (fate NOT IN ('quarantined', 'skipped')) AS documents,
@@ -52,11 +55,24 @@ def bytes_by_source(con: duckdb.DuckDBPyConnection) -> Table:
 
 
 def funnel_by_language(con: duckdb.DuckDBPyConnection) -> Table:
-    """The same by language, most documents first; a record that became no document has none."""
+    """The same by language, most documents first, small ones together; a record that is no document has none."""
     if "language" not in con.table("signals").columns:
         return Table("Documents by language", (), ())
-    from_ = "ledger JOIN (SELECT id, coalesce(language, 'unknown') AS language FROM signals) USING (id)"
-    return ask(con, _with_total("language", _FUNNEL, from_, order="records DESC"), "Documents by language")
+    from_ = """
+        ledger JOIN (
+            SELECT id, coalesce(language, 'unknown') AS label,
+                CASE WHEN label IN (FROM largest) THEN label ELSE 'other' END AS language
+            FROM signals
+        ) USING (id)
+    """
+    largest = f"""
+        WITH largest AS (
+            SELECT coalesce(language, 'unknown') AS label FROM signals
+            GROUP BY label ORDER BY count(*) DESC, label LIMIT {LANGUAGES_SHOWN}
+        )
+    """
+    order = "language = 'other', records DESC"
+    return ask(con, largest + _with_total("language", _FUNNEL, from_, order), "Documents by language")
 
 
 def _with_total(key: str, figures: str, from_: str, order: str = "") -> str:
