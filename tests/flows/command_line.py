@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_SECONDS = 300
-
 
 @dataclass(frozen=True)
 class CommandLine:
     """``dataflow(...)`` runs the command ``dataflow`` to its end."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 300
+    """A command that takes longer has failed."""
 
     def __call__(
         self, *arguments: object, status: int | None = 0, cwd: Path | None = None, **environment: str
@@ -31,7 +31,7 @@ class CommandLine:
         """
         call = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
         done = subprocess.run(
-            call, cwd=cwd, env=self._with(environment), capture_output=True, text=True, timeout=_SECONDS
+            call, cwd=cwd, env=self._with(environment), capture_output=True, text=True, timeout=self.seconds
         )
         if status is not None and done.returncode != status:
             raise AssertionError(
@@ -50,7 +50,7 @@ class CommandLine:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + self.seconds
         try:
             while process.poll() is None and time.monotonic() < deadline:
                 if when():
