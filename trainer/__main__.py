@@ -17,6 +17,7 @@ from dataflow.config import explain
 from dataflow.errors import DataflowError
 from trainer.config import TrainRun
 from trainer.errors import RefusedError
+from trainer.parent import end_with_parent
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
@@ -230,6 +231,7 @@ def _tokenizer_of(model: Path) -> str:
 
 def main() -> None:
     """The commands, with errors as one line and exit statuses."""
+    end_with_parent()
     try:
         app(standalone_mode=False)
     except DataflowError as error:

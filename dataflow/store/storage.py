@@ -1,7 +1,8 @@
 """Where files lie: a folder on any fsspec filesystem, in which a file either exists whole or not at all.
 
 Everything a step writes goes through ``create``: to a temporary name in the same folder, flushed to disk, then
-renamed. A killed run leaves at most files ending in ``.partial``, which nothing reads and ``dataflow check`` names.
+renamed. A killed run leaves at most files ending in ``.partial``, which nothing reads, ``dataflow check`` names and
+the next run removes.
 """
 
 import errno
@@ -83,6 +84,12 @@ class Storage:
         """A file or a whole folder, if it is there."""
         if self.exists(rel):
             self.fs.rm(self.path(rel), recursive=True)
+
+    def remove_partial(self) -> None:
+        """Remove what killed runs were writing; only for whoever is alone in writing here."""
+        for name in self.fs.find(self.root):
+            if str(name).endswith(PARTIAL):
+                self.fs.rm(name)
 
     @contextmanager
     def create(self, rel: str) -> Iterator[IO[bytes]]:
