@@ -144,6 +144,8 @@ def session(recipe: Recipe) -> Iterator[Session]:
         return
     store = Storage(recipe.folder)
     with _only_run(store), worker_pool(recipe.runner.n_workers) as workers:
+        if store.is_local:  # and so locked: whatever is half written, nobody is writing any more
+            store.remove_partial()
         store.write_json("recipe.json", recipe.model_dump(mode="json"))
         _open = Session(recipe, store, workers)
         try:
