@@ -5,6 +5,7 @@ ratios below, and every figure made from them says that it is an estimate.
 """
 
 import shutil
+from collections import defaultdict
 from pathlib import Path
 
 from rich.console import Console
@@ -47,6 +48,8 @@ def show_plan(recipe: Recipe, console: Console) -> None:
     branches = branches or tree.estimate(recipe.mixture, text)
     console.print(f"Mixture, {known}, at most {recipe.mixture.max_epochs:g} epochs of a document\n")
     console.print(tree.describe(branches, recipe.mixture.bytes_per_token) + "\n", markup=False)
+    for line in _beyond_the_cap(recipe, branches):
+        console.print(line, style="yellow", markup=False)
     console.print(render(_costs(recipe, store, text, branches)))
     console.print(render(_steps(recipe, store)))
 
@@ -80,6 +83,19 @@ def _planned(recipe: Recipe, store: Storage) -> list[tree.Branch]:
     before, now = store.read_json("recipe.json"), recipe.model_dump(mode="json")
     decisive = ("sources", "rules", "dedup", "validation", "mixture", "seed")
     return tree.planned(store) if all(before.get(key) == now[key] for key in decisive) else []
+
+
+def _beyond_the_cap(recipe: Recipe, branches: list[tree.Branch]) -> list[str]:
+    """Sources of which the mixture asks for more than the cap on epochs lets them give: ``mix`` would refuse."""
+    asked: dict[str, float] = defaultdict(float)
+    for branch in branches:
+        asked[branch.source] += branch.epochs
+    return [
+        f"{source}: {epochs:.1f} epochs are asked for, and max_epochs is {recipe.mixture.max_epochs:g}. "
+        "Lower mixture.budget or its weight, or raise mixture.max_epochs.\n"
+        for source, epochs in asked.items()
+        if epochs > recipe.mixture.max_epochs
+    ]
 
 
 def _costs(recipe: Recipe, store: Storage, text: dict[str, int], branches: list[tree.Branch]) -> Table:

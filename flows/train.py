@@ -14,7 +14,7 @@ from typing import Any
 
 from prefect import flow
 
-from dataflow.errors import DataflowError
+from dataflow.errors import DataflowError, RecipeError
 from dataflow.store.manifest import Made, Part, manifests
 from dataflow.store.storage import Storage
 from flows.recipe import Recipe
@@ -151,9 +151,20 @@ def _trainer(store: Storage, command: str, *arguments: str) -> str:
     if trainer.returncode == InterruptedRunError.exit_status:
         raise KeyboardInterrupt
     if trainer.returncode:
-        raise DataflowError(
-            f"the trainer ended with status {trainer.returncode}; what it said stands above",
-            f"{store.root}, {command}",
+        raise _failure(trainer.returncode, printed, f"{store.root}, {command}")
+    return printed.decode()
+
+
+def _failure(status: int, printed: bytes, where: str) -> DataflowError:
+    """The error that the trainer handed over in its last line; where it died without one, what is known."""
+    try:
+        said = json.loads(printed.decode().splitlines()[-1])
+        place = f"{where}, {said['where']}" if said["where"] else where
+        kind = RecipeError if status == RecipeError.exit_status else DataflowError
+        return kind(said["what"], place, said["fix"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return DataflowError(
+            f"the trainer ended with status {status}",
+            where,
             "Running the same command again continues from its last checkpoint.",
         )
-    return printed.decode()

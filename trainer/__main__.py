@@ -5,6 +5,7 @@ progress and errors on stderr, an error in one line.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -235,7 +236,10 @@ def main() -> None:
     try:
         app(standalone_mode=False)
     except DataflowError as error:
-        print(f"trainer: {error}", file=sys.stderr)
+        if "DATAFLOW_PARENT" in os.environ:  # a run of the whole line, which tells it in its own words
+            print(json.dumps({"what": error.what, "where": error.where, "fix": error.fix}))
+        else:
+            print(f"trainer: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
     except typer.Exit as leave:
         sys.exit(leave.exit_code)
