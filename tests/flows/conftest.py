@@ -8,11 +8,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from command_line import CommandLine
+from small_corpus import write_small_corpus
 
 _SECONDS_TO_START = 180
 _QUIET = {
@@ -52,6 +53,40 @@ def dataflow(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> C
     """``dataflow("run", recipe)``: the real command in a process of its own, against ``prefect_server``."""
     home = tmp_path_factory.mktemp("prefect-client")
     return CommandLine(_QUIET | {"PREFECT_HOME": str(home), "PREFECT_API_URL": prefect_server})
+
+
+@pytest.fixture(scope="session")
+def in_process(prefect_server: str) -> Iterator[Callable[..., None]]:
+    """``in_process("run", recipe)``: the same command in this process, with one pool of workers for all calls.
+
+    For tests of what a run makes, where a start of Python, Prefect and workers for each call would cost more than
+    the run.
+    """
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
+
+    from flows.cli import app
+    from flows.runner import worker_pool
+
+    def call(*arguments: object) -> None:
+        app([*map(str, arguments)], standalone_mode=False)
+
+    settings = {PREFECT_API_URL: prefect_server, PREFECT_LOGGING_LEVEL: "CRITICAL"}
+    with temporary_settings(settings), worker_pool(2):
+        yield call
+
+
+@pytest.fixture(scope="session")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recipe of a small corpus, its inputs beside it."""
+    return write_small_corpus(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="session")
+def whole(dataflow: CommandLine, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of an undisturbed run of the whole line, by one worker. Not to be changed."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    dataflow("run", recipe, "--out", out, "--set", "runner.workers=1", PYTHONHASHSEED="1")
+    return out
 
 
 def _free_port() -> int:
