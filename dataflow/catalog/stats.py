@@ -10,6 +10,10 @@ from dataflow.catalog.table import Table, ask
 LANGUAGES_SHOWN = 20
 """Languages with a row of their own; the others share the row ``other``."""
 
+SHOWN_LANGUAGE = """
+    CASE WHEN coalesce(language, 'unknown') IN (FROM largest) THEN coalesce(language, 'unknown') ELSE 'other' END
+"""
+
 _FUNNEL = """
     count(*) AS records,
     count(*) FILTER (fate NOT IN ('quarantined', 'skipped')) AS documents,
@@ -58,21 +62,20 @@ def funnel_by_language(con: duckdb.DuckDBPyConnection) -> Table:
     """The same by language, most documents first, small ones together; a record that is no document has none."""
     if "language" not in con.table("signals").columns:
         return Table("Documents by language", (), ())
-    from_ = """
-        ledger JOIN (
-            SELECT id, coalesce(language, 'unknown') AS label,
-                CASE WHEN label IN (FROM largest) THEN label ELSE 'other' END AS language
-            FROM signals
-        ) USING (id)
-    """
-    largest = f"""
+    from_ = f"ledger JOIN (SELECT id, {SHOWN_LANGUAGE} AS language FROM signals) USING (id)"
+    largest = largest_languages("signals")
+    order = "language = 'other', records DESC"
+    return ask(con, largest + _with_total("language", _FUNNEL, from_, order), "Documents by language")
+
+
+def largest_languages(table: str) -> str:
+    """A WITH clause that names the languages of ``table`` that ``SHOWN_LANGUAGE`` leaves as they are."""
+    return f"""
         WITH largest AS (
-            SELECT coalesce(language, 'unknown') AS label FROM signals
+            SELECT coalesce(language, 'unknown') AS label FROM {table}
             GROUP BY label ORDER BY count(*) DESC, label LIMIT {LANGUAGES_SHOWN}
         )
     """
-    order = "language = 'other', records DESC"
-    return ask(con, largest + _with_total("language", _FUNNEL, from_, order), "Documents by language")
 
 
 def _with_total(key: str, figures: str, from_: str, order: str = "") -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import duckdb
 
 from dataflow.catalog.recipe import signal_columns
+from dataflow.catalog.stats import SHOWN_LANGUAGE, largest_languages
 from dataflow.catalog.table import Table, ask
 from dataflow.config import nearest
 from dataflow.errors import RecipeError
@@ -139,12 +140,14 @@ def _compare(con: duckdb.DuckDBPyConnection, key: str) -> Table:
         for name, figure in (("documents", "1"), ("bytes", "n_bytes"), ("tokens", "tokens"))
         for side in ("before", "after")
     )
+    judged = f"SELECT * REPLACE ({SHOWN_LANGUAGE} AS language) FROM whatif"
     sql = f"""
+        {largest_languages("whatif")}
         SELECT CASE WHEN grouping({key}) = 1 THEN 'all' ELSE {key} END AS {key}, {sides},
             count(*) FILTER (after AND NOT before) AS newly_kept,
             count(*) FILTER (before AND NOT after) AS newly_dropped
-        FROM whatif GROUP BY GROUPING SETS (({key}), ()) HAVING count(*) > 0
-        ORDER BY grouping({key}), count(*) DESC, {key}
+        FROM ({judged}) GROUP BY GROUPING SETS (({key}), ()) HAVING count(*) > 0
+        ORDER BY grouping({key}), {key} = 'other', count(*) DESC, {key}
     """
     return ask(con, sql, f"Kept by {key}")
 

@@ -46,6 +46,17 @@ def test_the_funnel_by_language_is_of_documents(con: duckdb.DuckDBPyConnection):
     assert rows == {"en": 6, "de": 1, "all": 7}
 
 
+def test_languages_beyond_the_largest_share_a_row(
+    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(stats, "LANGUAGES_SHOWN", 1)
+    rows = [(row["language"], row["records"]) for row in stats.funnel_by_language(con).dicts()]
+    assert rows == [("en", 6), ("other", 1), ("all", 7)]
+    rules = rules_of_run(con)
+    compared = whatif(con, rules, rules).by_language.dicts()
+    assert [row["language"] for row in compared] == ["en", "other", "all"]
+
+
 def test_reasons_tell_how_many_fail_a_rule_and_that_rule_alone(tmp_path: Path):
     docs = [Doc("web/a#0", failed=("x", "y")), Doc("web/a#1", failed=("x",)), Doc("web/a#2"), Doc("web/a#3")]
     con = connect(write_folder(str(tmp_path), docs))
