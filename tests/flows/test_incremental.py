@@ -1,0 +1,96 @@
+"""A change costs what hangs on it: a rule re-runs the filter and what follows, a file remakes its shard."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from outputs import ALL, digests, made_since, manifests, stamps
+
+Line = Callable[..., None]
+_NO_TRAINING = ("--set", "pretrain=null", "--set", "sft=null")
+_RULE = ("--set", "rules.custom.not_tiny=n_words >= 150")
+_TEXTS = ("documents", "signals", "pii", "quarantine")
+
+
+@pytest.fixture
+def copy(whole: Path, tmp_path: Path) -> Path:
+    """The output of the line up to the tokens, in a folder that may be changed."""
+    runs = shutil.ignore_patterns("runs", "pretrain*", "sft*", "evaluate")
+    return shutil.copytree(whole, tmp_path / "copy", ignore=runs)
+
+
+def test_a_rule_is_decided_without_a_text(in_process: Line, recipe: Path, copy: Path, tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh"
+    in_process("run", recipe, "--out", fresh, *_NO_TRAINING, *_RULE)
+    for path in (copy / "documents").rglob("*.parquet"):
+        pq.write_table(pq.read_table(path).drop_columns(["text", "metadata"]), path)
+    gone = [
+        argument
+        for name in ("manual", "docstrings", "code")
+        for argument in ("--set", f"sources.{name}.path=/gone")
+    ]
+    old = digests(copy, "decisions")
+    before = manifests(copy)
+    in_process("filter", recipe, "--out", copy, *_RULE, *gone)
+    in_process("dedup", recipe, "--out", copy, *_RULE, *gone)
+    assert set(made_since(before, copy)) == {"filter", "dedup"}
+    assert digests(copy, "decisions") == digests(fresh, "decisions") != old
+
+
+def test_a_changed_rule_re_runs_the_filter_and_what_follows(
+    in_process: Line, recipe: Path, copy: Path, whole: Path
+) -> None:
+    before, texts = manifests(copy), stamps(copy, *_TEXTS)
+    in_process("run", recipe, "--out", copy, *_NO_TRAINING, *_RULE)
+    assert set(made_since(before, copy)) == {"filter", "dedup", "plan", "mix", "tokenizer", "tokenize"}
+    assert stamps(copy, *_TEXTS) == texts
+    in_process("run", recipe, "--out", copy, *_NO_TRAINING)
+    assert digests(copy, *ALL) == digests(whole, *ALL)  # and back again
+
+
+def test_a_new_file_remakes_one_shard_and_leaves_with_its_rows(
+    in_process: Line, recipe: Path, copy: Path, whole: Path, tmp_path: Path
+) -> None:
+    inputs = shutil.copytree(recipe.parent / "docstrings", tmp_path / "docstrings")
+    moved = ("--set", f"sources.docstrings.path={inputs}")
+    before, texts = manifests(copy), stamps(copy, *_TEXTS)
+    extra = inputs / "extra.txt"
+    extra.write_text("Of one more page.\n\n" + (inputs / "argparse.txt").read_text()[:3000])
+    in_process("run", recipe, "--out", copy, *_NO_TRAINING, *moved)
+    assert made_since(before, copy)["curate"] == made_since(before, copy)["filter"] == 1
+    after = stamps(copy, *_TEXTS)
+    changed = {path for path in texts.keys() | after.keys() if texts.get(path) != after.get(path)}
+    assert len(changed) == len({path.split("/", 1)[1] for path in changed}) * len(_TEXTS) == len(_TEXTS)
+
+    fresh = tmp_path / "fresh"
+    in_process("run", recipe, "--out", fresh, *_NO_TRAINING, *moved)
+    assert digests(copy, *ALL) == digests(fresh, *ALL) != digests(whole, *ALL)
+
+    before = manifests(copy)
+    extra.unlink()
+    in_process("run", recipe, "--out", copy, *_NO_TRAINING, *moved)
+    assert made_since(before, copy)["curate"] == 1
+    assert digests(copy, *ALL) == digests(whole, *ALL)
+
+
+def test_single_steps_from_and_only(in_process: Line, recipe: Path, copy: Path, whole: Path) -> None:
+    before = manifests(copy)
+    in_process(
+        "run", recipe, "--out", copy, "--only", "filter", "--set", "rules.custom.not_tiny=n_words >= 70"
+    )
+    assert set(made_since(before, copy)) == {"filter"}
+    in_process("filter", recipe, "--out", copy)
+
+    before = manifests(copy)
+    shutil.rmtree(copy / "tokens")
+    in_process("run", recipe, "--out", copy, "--from", "tokenize", *_NO_TRAINING)
+    n_parts = len(list((whole / "tokens").rglob("*.parquet")))
+    assert made_since(before, copy) == {"tokenize": n_parts}
+
+    before = manifests(copy)
+    shutil.rmtree(copy / "corpus" / "anneal")
+    in_process("mix", recipe, "--out", copy)
+    assert made_since(before, copy) == {"mix": 1}
+    assert digests(copy, *ALL) == digests(whole, *ALL)
