@@ -124,15 +124,18 @@ def mixture(con: duckdb.DuckDBPyConnection) -> Table:
 
 
 def tokens(con: duckdb.DuckDBPyConnection) -> Table:
-    """Tokens by phase and source; for instructions also those that are trained on."""
+    """Tokens by phase and source; for instructions also those that are trained on, whose bytes are counted."""
     sql = """
+        WITH counted AS (
+            SELECT phase, source, n_bytes, len(tokens) AS n_tokens,
+                list_sum(list_transform(loss_spans, lambda span: span."end" - span.start)) AS n_trained
+            FROM tokens
+        )
         SELECT
-            phase, source, count(*) AS documents,
-            sum(len(tokens))::BIGINT AS tokens, sum(n_bytes)::BIGINT AS bytes,
-            round(sum(n_bytes) / nullif(sum(len(tokens)), 0), 3) AS bytes_per_token,
-            sum(list_sum(list_transform(loss_spans, lambda span: span."end" - span.start)))::BIGINT
-                AS trained_tokens
-        FROM tokens GROUP BY phase, source ORDER BY phase, source
+            phase, source, count(*) AS documents, sum(n_tokens)::BIGINT AS tokens,
+            sum(n_trained)::BIGINT AS trained_tokens, sum(n_bytes)::BIGINT AS bytes,
+            round(sum(n_bytes) / nullif(sum(coalesce(n_trained, n_tokens)), 0), 3) AS bytes_per_token
+        FROM counted GROUP BY phase, source ORDER BY phase, source
     """
     return ask(con, sql, "Tokens")
 

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_folder import EVERY_FATE, EVERY_UNREAD, Doc, write_folder, write_instructions
+from made_folder import EVERY_FATE, EVERY_UNREAD, Doc, rows, write_folder, write_instructions
 
 from dataflow import connect
 from dataflow.catalog import stats
@@ -19,6 +19,8 @@ from dataflow.catalog.table import Table, query
 from dataflow.catalog.whatif import changed_rules, whatif
 from dataflow.errors import DataflowError, RecipeError
 from dataflow.rules.evaluate import Rule
+from dataflow.store.documents import tokens_schema
+from dataflow.store.storage import Storage
 
 RECIPE = {"rules": {"sets": [], "custom": {"min_words": "n_words >= 2", "end_mark": "mean_word_length > 1"}}}
 
@@ -75,6 +77,16 @@ def test_tokens_by_source_and_phase(con: duckdb.DuckDBPyConnection):
         ("main", "web"): 28,
         ("validation", "web"): 13,
     }
+
+
+def test_bytes_a_token_of_instructions_are_of_what_is_trained_on(tmp_path: Path):
+    store = Storage(str(tmp_path))
+    write_instructions(store, [Doc("chat/a#0", "an answer", phases=("train",))])
+    row = {"id": "chat/a#0", "source": "chat", "tokens": [1] * 9, "n_bytes": 6, "loss_spans": [(5, 8)]}
+    schema = tokens_schema(wide=False, spans=True)
+    store.write_table("instructions/tokens/train/part-00000.parquet", rows(schema, [row]))
+    counted = stats.tokens(connect(store)).dicts()[0]
+    assert [counted[name] for name in ("tokens", "trained_tokens", "bytes_per_token")] == [9, 3, 2.0]
 
 
 def test_a_folder_where_nothing_has_run_has_no_tables(tmp_path: Path):
