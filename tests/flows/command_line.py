@@ -42,6 +42,20 @@ class CommandLine:
 
     def killed(self, when: Callable[[], bool], *arguments: object, **environment: str) -> bool:
         """Start the command and SIGKILL its whole process group as soon as ``when()``; False: it ended before."""
+        status = self._stopped(when, lambda pid: os.killpg(pid, signal.SIGKILL), arguments, environment)
+        return status == -signal.SIGKILL
+
+    def terminated(self, when: Callable[[], bool], *arguments: object, **environment: str) -> int | None:
+        """SIGTERM for the command alone as soon as ``when()``; its exit status, or None where it ended before."""
+        return self._stopped(when, lambda pid: os.kill(pid, signal.SIGTERM), arguments, environment)
+
+    def _stopped(
+        self,
+        when: Callable[[], bool],
+        stop: Callable[[int], None],
+        arguments: tuple[object, ...],
+        environment: Mapping[str, str],
+    ) -> int | None:
         call = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
         process = subprocess.Popen(
             call,
@@ -54,10 +68,10 @@ class CommandLine:
         try:
             while process.poll() is None and time.monotonic() < deadline:
                 if when():
-                    os.killpg(process.pid, signal.SIGKILL)
-                    return process.wait() == -signal.SIGKILL
+                    stop(process.pid)
+                    return process.wait(timeout=self.seconds)
                 time.sleep(0.002)
-            return False
+            return None
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
