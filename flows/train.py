@@ -145,8 +145,9 @@ def _trainer(store: Storage, command: str, *arguments: str) -> str:
     ) as trainer:
         try:
             printed, _ = trainer.communicate()
-        except KeyboardInterrupt:
-            trainer.wait()  # it had the same signal and is saving a checkpoint
+        except BaseException:  # Ctrl-C, which it had too, or a signal that only this process had
+            trainer.terminate()  # it saves a checkpoint
+            trainer.wait()
             raise
     if trainer.returncode == InterruptedRunError.exit_status:
         raise KeyboardInterrupt
