@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,21 +103,25 @@ def test_damaged_files_and_records_go_to_quarantine_and_the_rest_is_used(
         (mixed / "locked.jsonl").write_bytes(good)
         (mixed / "locked.jsonl").chmod(0)
     recipe = _recipe(tmp_path, sources=[{"name": "mixed", "path": str(mixed)}])
-    dataflow("run", recipe)
+    dataflow("curate", recipe)
     with connect(tmp_path / "out") as con:
         faults = dict(
             con.sql("SELECT input, string_agg(reason, '; ') FROM quarantine GROUP BY input").fetchall()
         )
         fates = dict(con.sql("SELECT input, count(*) FROM ledger GROUP BY input").fetchall())
-    print(faults, fates)
-    assert set(faults) >= {
-        "cut.jsonl.gz",
-        "no.jsonl.gz",
-        "cut.jsonl.zst",
-        "no.parquet",
-        "records.jsonl",
-        "schema.parquet",
-    }
+    for name, reason in {
+        "cut.jsonl.gz": "truncated_gzip",
+        "no.jsonl.gz": "corrupt_gzip",
+        "cut.jsonl.zst": "truncated_zstd",
+        "no.parquet": "corrupt_parquet",
+        "schema.parquet": 'missing_field: text "text" (fields: body)',
+        "records.jsonl": "malformed_json",
+    }.items():
+        assert reason in faults.pop(name)
+    assert set(faults) <= {"locked.jsonl"}
+    assert fates["good.jsonl"] == 3
+    assert fates["records.jsonl"] == 8
+    assert "empty.jsonl" not in fates
     dataflow("check", tmp_path / "out")
     _no_half_files(tmp_path / "out")
 
@@ -150,10 +155,13 @@ def test_more_than_the_corpus_holds_is_refused(
     _no_half_files(ran.parent / "out")
 
 
-def test_more_training_tokens_than_there_are_is_refused(dataflow: CommandLine, tmp_path: Path) -> None:
-    pretrain = {"tokens": "1G", "max_epochs": 4, "seq_len": 64, "batch_tokens": 64}
-    recipe = _recipe(tmp_path, tokenizer={"vocab_size": 300}, pretrain=pretrain)
-    said = _error(dataflow("run", recipe, status=2))
+@pytest.mark.slow
+def test_more_training_tokens_than_there_are_is_refused(dataflow: CommandLine, ran: Path) -> None:
+    pretrain = "pretrain={tokens: 1G, max_epochs: 4, seq_len: 64, batch_tokens: 64}"
+    out = ran.parent / "trained"
+    shutil.copytree(ran.parent / "out", out)
+    sizes = ("--set", "tokenizer.vocab_size=300", "--set", pretrain)
+    said = _error(dataflow("run", ran, "--out", out, *sizes, status=2))
     assert "pretrain, tokens: 1,000,000,000 training tokens asked for, but the data holds" in said
     assert "may be read 4 time(s)" in said
 
@@ -177,21 +185,16 @@ def _mounted(folder: Path, *options: str) -> Iterator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_told_and_the_same_command_continues_after_it(
-    dataflow: CommandLine, tmp_path: Path
-) -> None:
+def test_a_full_disk_is_told(dataflow: CommandLine, tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
     disk = tmp_path / "disk"
     with _mounted(disk, "size=1m"):
-        filler = disk / "filler"
-        filler.write_bytes(bytes(1_000_000))
+        (disk / "filler").write_bytes(bytes(1_000_000))
         said = _error(dataflow("curate", recipe, "--out", disk, status=1))
         assert "cannot write: the disk is full" in said
         assert "it continues" in said
         assert not list(disk.rglob("*.partial"))
         _no_half_files(disk)
-        filler.unlink()
-        dataflow("curate", recipe, "--out", disk)
 
 
 def test_a_read_only_folder_is_told(dataflow: CommandLine, tmp_path: Path) -> None:
@@ -208,16 +211,16 @@ def test_a_read_only_folder_is_told(dataflow: CommandLine, tmp_path: Path) -> No
     assert "--out" in said
 
 
-def test_a_file_that_is_no_manifest_is_named(dataflow: CommandLine, tmp_path: Path) -> None:
-    recipe = _recipe(tmp_path)
-    dataflow("curate", recipe)
-    (manifest,) = (tmp_path / "out" / "manifests" / "curate" / "stories").glob("*.json")
+def test_a_file_that_is_no_manifest_is_named(dataflow: CommandLine, tmp_path: Path, ran: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(ran.parent / "out", out)
+    (manifest,) = (out / "manifests" / "curate" / "stories").glob("*.json")
     for content in (b"{", b'{"made": "elsewhere"}'):
         manifest.write_bytes(content)
-        said = _error(dataflow("plan", recipe, status=1))
+        said = _error(dataflow("plan", ran, "--out", out, status=1))
         assert str(manifest) in said
         assert "Remove this file and run again" in said
-        assert str(manifest.name) in dataflow("check", tmp_path / "out", status=1).stderr
+        assert str(manifest.name) in dataflow("check", out, status=1).stderr
 
 
 def test_an_interrupted_run_says_that_it_continues(dataflow: CommandLine, tmp_path: Path) -> None:
