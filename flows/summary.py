@@ -50,7 +50,7 @@ def _scores(store: Storage, step: str, title: str) -> Table:
     run: dict[str, Any] = store.read_json(_summary_path(step))
     scores = {f"model at step {one['step']}": one for one in run["validations"]}
     scores |= {_BASELINES[name]: one for name, one in run["baseline"].items()}
-    size = f"{run['parameters'] / 1e6:.1f} M parameters, {run['tokens_trained'] / 1e6:.2f} M tokens"
+    size = f"{run['parameters']:,} parameters, {run['tokens_trained']:,} tokens"
     if not scores:  # nothing was held out
         return Table(f"{title}: {size}", ("", "loss"), (("training, last step", run["final_loss"]),))
     first, unigram = next(iter(scores.values())), scores["unigram tokens"]

@@ -22,7 +22,7 @@ def test_a_model_stands_beside_its_beginning_and_a_unigram_model(tmp_path):
     rows = {row[0]: row[1:] for row in table.rows}
     assert rows["model at step 1400"] == (5.1, 2.55, "-25.0%", "-20.3%")
     assert rows["gzip -9"] == (None, 3.4, "+0.0%", "+6.2%")
-    assert "1.3 M parameters, 1.43 M tokens" in table.title
+    assert "1,300,000 parameters, 1,430,000 tokens" in table.title
 
 
 def test_a_run_without_held_out_text_shows_its_training_loss(tmp_path):
