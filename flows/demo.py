@@ -29,10 +29,15 @@ def demo_recipe(out: str, overrides: list[str]) -> Recipe:
     return parse_recipe(values, "demo")
 
 
-@flow(name="demo")
-def demo_flow(out: str = "out/demo") -> None:
-    """Write the demo's input text to a folder and run the line on it."""
-    _run(demo_recipe(out, []))
+@flow(name="demo", flow_run_name="demo in {out}")
+def demo_flow(out: str = "out/demo", overrides: list[str] = []) -> None:  # noqa: B006 - shown in the form
+    """Write the demo's input text to a folder and run the whole line on it.
+
+    Args:
+        out: folder to write to.
+        overrides: recipe keys to change, e.g. `pretrain.steps=20` for a quicker run.
+    """
+    _run(demo_recipe(out, overrides))
 
 
 def run_demo(out: str, overrides: list[str]) -> None:

@@ -5,6 +5,7 @@ so running the line again continues it. Where a recipe has no section for a step
 """
 
 from prefect import flow
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from dataflow.catalog.conservation import check_conservation
 from flows.curate import curate_flow
@@ -12,9 +13,9 @@ from flows.dedup import dedup_flow
 from flows.filter import filter_flow
 from flows.instruct import instruct_flow
 from flows.mix import mix_flow
-from flows.progress import console
 from flows.quality import quality_flow
 from flows.recipe import Recipe
+from flows.recipe_check import check_recipe
 from flows.report import report_flow
 from flows.session import session
 from flows.tokenizer import tokenize_flow, tokenizer_flow
@@ -50,10 +51,10 @@ def pipeline(recipe: Recipe, first: str = "quality", only: str = "") -> None:
         only: run just this step.
     """
     names = [only] if only else list(STEPS)[list(STEPS).index(first) :]
-    with session(recipe) as run:
+    check_recipe(recipe, names)
+    # The line's own heartbeat tells that it lives; ending one costs up to a second, so the steps have none.
+    with session(recipe) as run, temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         for name in names:
             STEPS[name](recipe)
             if name in _DECIDING:
                 check_conservation(run.store, name)
-            for result in run.take_results():
-                console.print(f"{result}")

@@ -23,6 +23,7 @@ from prefect.utilities.annotations import quote
 from dataflow.errors import DataflowError
 from dataflow.store.manifest import Made, Manifest, Part, current, ensure, load, prune
 from dataflow.store.storage import Storage
+from flows.log import say
 from flows.progress import Advance, step_progress
 from flows.recipe import Recipe
 from flows.runner import Job, Workers, worker_pool
@@ -54,12 +55,6 @@ class Session:
     recipe: Recipe
     store: Storage
     workers: Workers
-    _results: list[StepResult] = field(default_factory=list)
-
-    def take_results(self) -> list[StepResult]:
-        """What has been done since this was last asked."""
-        taken, self._results = self._results, []
-        return taken
 
     def make(self, step: str, jobs: Sequence[Job], keep_others: bool = False) -> list[Manifest]:
         """Make what is missing of a step's parts; parts that are no longer wanted are removed.
@@ -89,7 +84,7 @@ class Session:
         for manifest in manifests:
             result.counts.update(manifest.counts)
         result.seconds = time.monotonic() - started
-        self._results.append(result)
+        say(str(result))
         return manifests
 
     def _submit(self, name: str, jobs: Sequence[Job], advance: Advance) -> PrefectFuture[list[Manifest]]:
@@ -104,7 +99,7 @@ class Session:
         manifest, made = ensure(self.store, part, make)
         result = StepResult(part.step, int(made), int(not made), time.monotonic() - started)
         result.counts.update(manifest.counts)
-        self._results.append(result)
+        say(str(result))
         return manifest
 
     def finished(self, step: str, name: str) -> Manifest:

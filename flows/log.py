@@ -1,0 +1,41 @@
+"""What a run says: lines for a person, which stand on the terminal and in the log of the flow run in the UI.
+
+Prefect's console handler is silent on the command line and speaks where ``dataflow serve`` runs flows; a line is
+printed by one of the two, never by both.
+"""
+
+import logging
+
+from prefect import get_run_logger
+from prefect.exceptions import MissingContextError
+
+from dataflow.errors import DataflowError
+from flows.progress import console
+
+
+def say(line: str) -> None:
+    """Print a line and keep it in the log of the flow or task run."""
+    try:
+        logger = get_run_logger()
+    except MissingContextError:
+        console.print(line, markup=False)
+        return
+    logger.info("%s", line)
+    if not any(handler.level <= logging.INFO for handler in logging.getLogger().handlers):
+        console.print(line, markup=False)
+
+
+class _OneLine(logging.Filter):
+    """An error that a user may meet is one line in the log; a traceback is for faults of the program."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, DataflowError):
+            record.msg, record.args = str(error), ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
+for _name in ("prefect.flow_runs", "prefect.task_runs"):  # records of runs pass here first, then the console
+    for _handler in logging.getLogger(_name).handlers:
+        _handler.addFilter(_OneLine())
