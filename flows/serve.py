@@ -28,7 +28,9 @@ def serve(host: str, port: int) -> None:
 
     url = PREFECT_API_URL.value()
     if not url:
-        raise DataflowError("Prefect's settings name no server", "PREFECT_API_URL", "Set it, or leave all out.")
+        raise DataflowError(
+            "Prefect's settings name no server", "PREFECT_API_URL", "Set it, or leave all out."
+        )
     flows: dict[str, Any] = {"whole line": pipeline, "demo": demo_flow, **STEPS}
     deployments = [
         flow.to_deployment(name=name, tags=["dataflow"], description=_describe(flow))

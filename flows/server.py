@@ -78,7 +78,7 @@ def start_server(host: str = "127.0.0.1", port: int = 0, ui: bool = False) -> Se
         ui: with the UI and the services of a long-lived server (schedules, late runs, automations).
     """
     listener = _listen(host, port)
-    here = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - what the user asked for
+    here = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     url = f"http://{here}:{listener.getsockname()[1]}"
     command = [sys.executable, "-m", "flows.server", str(listener.fileno()), "ui" if ui else "api"]
     process = subprocess.Popen(
