@@ -37,7 +37,7 @@ Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(lambda n: n, 
 
 def nearest(name: str, known: list[str]) -> str:
     """``Did you mean "x"?`` or a list of what there is, for an error's last part."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.65)
     return f'Did you mean "{close[0]}"?' if close else f"Known here: {', '.join(sorted(set(known)))}."
 
 

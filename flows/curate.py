@@ -2,6 +2,7 @@
 
 import hashlib
 import unicodedata
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from quality_models.score import Scorer
 from tokenizer_training.count import count_tokens
 
 
-@flow(name="curate")
+@flow(name="curate", flow_run_name="curate {recipe.name}")
 def curate_flow(recipe: Recipe) -> None:
     """Read, extract, transform, scrub, measure and store every document."""
     with session(recipe) as run:
@@ -40,7 +41,7 @@ def curate_flow(recipe: Recipe) -> None:
                 "curate: settings or rules have changed; with keep_dropped: false the input is read again"
             )
         made = run.make("curate", jobs)
-        _refuse_empty_sources(recipe, made)
+        _refuse_empty_sources(run, made)
 
 
 @dataclass(frozen=True)
@@ -130,15 +131,22 @@ def _annotations(run: Session) -> list[Annotation]:
     return found
 
 
-def _refuse_empty_sources(recipe: Recipe, made: list[Manifest]) -> None:
+def _refuse_empty_sources(run: Session, made: list[Manifest]) -> None:
     """A source without a single document is a wrong path, format or field name, never what was meant."""
-    for source in recipe.sources:
+    for source in run.recipe.sources:
         parts = [manifest.counts for manifest in made if manifest.part.split("/", 1)[0] == source.name]
         records = sum(counts["records"] for counts in parts)
         if not sum(counts["documents"] for counts in parts):
-            query = f"SELECT reason, count(*) FROM quarantine WHERE source = '{source.name}' GROUP BY ALL"
             raise DataflowError(
-                f"none of the {records:,} records could be read as a document",
+                f"none of the {records:,} records could be read as a document{_commonest_reason(run, source.name)}",
                 f"source {source.name}",
-                f'Check its `format` and `fields.text`; the reasons: dataflow stats {recipe.folder} "{query}"',
+                "Check its `format` and `fields.text`.",
             )
+
+
+def _commonest_reason(run: Session, source: str) -> str:
+    """What most records of a source were refused for, in brackets."""
+    counted: Counter[str] = Counter()
+    for path in run.store.list(f"quarantine/{source}"):
+        counted.update(run.store.read_table(path, ["reason"]).column("reason").to_pylist())
+    return "".join(f" ({reason}: {count:,})" for reason, count in counted.most_common(1))

@@ -10,7 +10,7 @@ from flows.runner import Job
 from flows.session import Session, session
 
 
-@flow(name="dedup")
+@flow(name="dedup", flow_run_name="dedup {recipe.name}")
 def dedup_flow(recipe: Recipe) -> None:
     """Find the duplicates among the documents that passed the rules."""
     with session(recipe) as run:

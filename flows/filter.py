@@ -10,7 +10,7 @@ from flows.runner import Job
 from flows.session import session
 
 
-@flow(name="filter")
+@flow(name="filter", flow_run_name="filter {recipe.name}")
 def filter_flow(recipe: Recipe) -> None:
     """Decide for every document: kept, or every rule that it fails."""
     with session(recipe) as run:

@@ -10,7 +10,7 @@ from flows.runner import Job
 from flows.session import session
 
 
-@flow(name="instruct")
+@flow(name="instruct", flow_run_name="instruct {recipe.name}")
 def instruct_flow(recipe: Recipe) -> None:
     """Convert, validate, scrub, deduplicate and split the instruction data."""
     with session(recipe) as run:

@@ -15,7 +15,7 @@ from flows.runner import Job
 from flows.session import Session, session
 
 
-@flow(name="mix")
+@flow(name="mix", flow_run_name="mix {recipe.name}")
 def mix_flow(recipe: Recipe) -> None:
     """Plan the mixture and write the corpus and its validation part."""
     with session(recipe) as run:

@@ -22,7 +22,7 @@ from quality_models.train import VERSION, train_quality
 _READ_FOR_EACH_SAMPLED = 10
 
 
-@flow(name="quality")
+@flow(name="quality", flow_run_name="quality {recipe.name}")
 def quality_flow(recipe: Recipe) -> None:
     """Train the quality model that the recipe describes; nothing where it has none or names a ready one."""
     with session(recipe) as run:

@@ -22,6 +22,7 @@ def serve(host: str, port: int) -> None:
             server.wait()
     from prefect import serve as serve_deployments
     from prefect.settings import PREFECT_API_URL
+    from prefect.types.entrypoint import EntrypointType
 
     from flows.demo import demo_flow
     from flows.pipeline import STEPS, pipeline
@@ -33,7 +34,12 @@ def serve(host: str, port: int) -> None:
         )
     flows: dict[str, Any] = {"whole line": pipeline, "demo": demo_flow, **STEPS}
     deployments = [
-        flow.to_deployment(name=name, tags=["dataflow"], description=_describe(flow))
+        flow.to_deployment(
+            name=name,
+            tags=["dataflow"],
+            description=_describe(flow),
+            entrypoint_type=EntrypointType.MODULE_PATH,  # wherever runs start from, the module is installed
+        )
         for name, flow in flows.items()
     ]
     console.print(f"Prefect UI: {url.removesuffix('/api')}/deployments  (Ctrl-C ends it)", soft_wrap=True)

@@ -100,7 +100,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server(address[:2], family=family)
     except OSError as error:
         raise DataflowError(
-            f"cannot listen there: {error.strerror}", f"{host}:{port}", "Choose another port with --port."
+            f"cannot listen there: {os.strerror(error.errno or 0)}",
+            f"{host}:{port}",
+            "Choose another port with --port.",
         ) from error
     return listener
 

@@ -56,13 +56,12 @@ class Session:
     store: Storage
     workers: Workers
 
-    def make(self, step: str, jobs: Sequence[Job], keep_others: bool = False) -> list[Manifest]:
+    def make(self, step: str, jobs: Sequence[Job]) -> list[Manifest]:
         """Make what is missing of a step's parts; parts that are no longer wanted are removed.
 
         Args:
             step: name for progress and results (a step may have several rounds with manifests of their own).
             jobs: every part that should exist afterwards, in order.
-            keep_others: leave parts of the same manifest folder that are not among ``jobs``.
         """
         started = time.monotonic()
         done = {job.part.name: manifest for job in jobs if (manifest := current(self.store, job.part))}
@@ -78,7 +77,7 @@ class Session:
                 ]
                 for future in futures:
                     done |= {manifest.part: manifest for manifest in future.result()}
-        if jobs and not keep_others:
+        if jobs:
             prune(self.store, jobs[0].part.step, [job.part.name for job in jobs])
         manifests = [done[job.part.name] for job in jobs]
         for manifest in manifests:

@@ -12,5 +12,5 @@ STEPS = {
     "pretrain": "Train a model on the token shards.",
     "sft": "Fine-tune it on the instruction data.",
     "evaluate": "Evaluate the trained models on the held-out text.",
-    "report": "Write the catalog and the dataset card, and print the summary.",
+    "report": "Check that the fates add up; write the catalog and the dataset card.",
 }

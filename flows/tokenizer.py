@@ -14,7 +14,7 @@ from tokenizer_training import encode, train
 INSTRUCTION_CORPUS = "instructions/corpus"
 
 
-@flow(name="tokenizer")
+@flow(name="tokenizer", flow_run_name="tokenizer {recipe.name}")
 def tokenizer_flow(recipe: Recipe) -> None:
     """Train the tokenizer on a sample of the corpus, or take the ready one."""
     with session(recipe) as run:
@@ -30,7 +30,7 @@ def tokenizer_flow(recipe: Recipe) -> None:
         run.make("tokenizer", [Job(part, train.train_tokenizer, (run.store, recipe.tokenizer, recipe.seed))])
 
 
-@flow(name="tokenize")
+@flow(name="tokenize", flow_run_name="tokenize {recipe.name}")
 def tokenize_flow(recipe: Recipe) -> None:
     """Encode the corpus, its validation part and the instruction data."""
     with session(recipe) as run:

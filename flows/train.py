@@ -26,7 +26,7 @@ VERSION = 1
 _NOT_IN_FINGERPRINT = {"threads", "log_every", "keep_checkpoints", "checkpoint_every"}
 
 
-@flow(name="pretrain")
+@flow(name="pretrain", flow_run_name="pretrain {recipe.name}")
 def pretrain_flow(recipe: Recipe) -> None:
     """Train a model on the token shards of all phases, in their order."""
     with session(recipe) as run:
@@ -46,7 +46,7 @@ def pretrain_flow(recipe: Recipe) -> None:
         _train(run, "pretrain", config, used)
 
 
-@flow(name="sft")
+@flow(name="sft", flow_run_name="sft {recipe.name}")
 def sft_flow(recipe: Recipe) -> None:
     """Fine-tune the pretrained model on the conversations."""
     with session(recipe) as run:
@@ -66,7 +66,7 @@ def sft_flow(recipe: Recipe) -> None:
         _train(run, "sft", config, used)
 
 
-@flow(name="evaluate")
+@flow(name="evaluate", flow_run_name="evaluate {recipe.name}")
 def evaluate_flow(recipe: Recipe) -> None:
     """Measure every trained model on the held-out text, over all and per source."""
     with session(recipe) as run:

@@ -130,7 +130,7 @@ def test_a_source_without_a_document_ends_the_run(dataflow: CommandLine, tmp_pat
     recipe = _recipe(tmp_path, shard_bytes="1K")
     (tmp_path / "stories.jsonl").write_bytes(b'{"body": "the field has another name"}\n' * 3)
     said = _error(dataflow("curate", recipe, status=1))
-    assert "source stories: none of the 3 records could be read as a document" in said
+    assert "source stories: none of the 3 records could be read as a document (missing_field" in said
     assert "fields.text" in said
 
 
