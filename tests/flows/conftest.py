@@ -26,12 +26,12 @@ _QUIET = {
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share an expensive fixture stay in one process: one whole run, one server a file."""
+    """Tests that share an expensive fixture stay in one process: one whole run, one server or slow run a file."""
     for item in items:
         names = getattr(item, "fixturenames", ())
         if "whole" in names:
             item.add_marker(pytest.mark.xdist_group("whole"))
-        elif "prefect_server" in names:
+        elif "prefect_server" in names or item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
