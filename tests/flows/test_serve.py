@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from flows.steps import STEPS
+
 _SECONDS = 240
 _TEXT = "A sentence of seven words is here. Then another one comes and it goes on for a while.\n"
 
@@ -50,8 +52,7 @@ def served(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_a_run_started_through_the_api_completes_and_leaves_its_tables(served: str, tmp_path: Path):
-    deployments = {one["name"]: one for one in _until(lambda: _ask(served, "deployments/filter", {}))}
-    assert {"whole line", "demo", "curate", "sft"} <= set(deployments)
+    deployments = _deployments(served)
     assert deployments["whole line"]["parameter_openapi_schema"]["definitions"]["Source"]["properties"][
         "path"
     ]
@@ -74,13 +75,25 @@ def test_a_run_started_through_the_api_completes_and_leaves_its_tables(served: s
 
 @pytest.mark.slow
 def test_a_run_that_fails_says_why_in_one_line(served: str):
-    deployments = {one["name"]: one for one in _until(lambda: _ask(served, "deployments/filter", {}))}
+    deployments = _deployments(served)
     recipe = {"name": "wrong", "sources": [{"name": "notes", "path": "nowhere/*.txt"}]}
     asked = {"parameters": {"recipe": recipe}}
     run = _ask(served, f"deployments/{deployments['whole line']['id']}/create_flow_run", asked)
     assert _until(lambda: _finished(_ask(served, f"flow_runs/{run['id']}"))) == "FAILED"
     said = "\n".join(one["message"] for one in _ask(served, "logs/filter", {"limit": 200}))
     assert "nowhere/*.txt" in said
+
+
+def _deployments(url: str) -> dict[str, Any]:
+    """Every flow's deployment by name; they are registered one after the other."""
+    expected = {"whole line", "demo", *STEPS}
+
+    def registered() -> dict[str, Any] | None:
+        found = {one["name"]: one for one in _ask(url, "deployments/filter", {})}
+        return found if set(found) == expected else None
+
+    found: dict[str, Any] = _until(registered)
+    return found
 
 
 def _ask(url: str, path: str, body: Any = None) -> Any:
