@@ -12,7 +12,6 @@ import duckdb
 
 from dataflow.catalog.ledger import FATES
 from dataflow.catalog.recipe import rules_of_run, signal_columns
-from dataflow.catalog.table import Table
 from dataflow.config import nearest
 from dataflow.errors import RecipeError
 from dataflow.rules.evaluate import Rule
@@ -79,15 +78,6 @@ def sample(
         )
         for name, its_fate, reasons in drawn
     ]
-
-
-def as_table(samples: Sequence[Sample], title: str = "Sample") -> Table:
-    """Samples as rows: what failed with its values, and the excerpt."""
-    rows = [
-        (one.id, one.fate, "\n".join(map(verdict, one.judgements)) or ", ".join(one.reasons), one.excerpt)
-        for one in samples
-    ]
-    return Table(title, ("id", "fate", "why", "text"), tuple(rows))
 
 
 def verdict(judgement: Judgement) -> str:

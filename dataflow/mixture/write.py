@@ -2,7 +2,7 @@
 
 A shuffle in two maps. ``scatter`` takes one shard of documents apart into what each corpus part needs of
 it, ``gather`` puts one corpus part together from every shard. A step holds a few copies of one shard or one
-corpus part, both some 64 MB of text; the price is that kept text is once more on disk until ``clean``. Both
+corpus part, both some 64 MB of text; the price is that kept text is once more on disk until the flow prunes it. Both
 may run in any order on any number of workers: the bytes of a corpus part follow from the plan and the
 documents alone.
 """
@@ -97,11 +97,6 @@ def gather(store: Storage, phase: str, index: int, parts: Sequence[DocumentPart]
         for start, end in zip(starts, np.r_[starts, len(corpus)][1:], strict=True):
             writer.write_table(corpus.slice(start, end - start), row_group_size=int(end - start))
     return Made((path,), _counts(plan))
-
-
-def clean(store: Storage) -> None:
-    """Remove the scatter files, once every corpus part is gathered."""
-    store.remove("plan/scatter")
 
 
 def _read_rows(store: Storage, path: str, rows: Integers) -> pa.Table:

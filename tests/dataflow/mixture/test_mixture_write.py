@@ -13,7 +13,7 @@ from dataflow.errors import DataflowError
 from dataflow.mixture import write
 from dataflow.mixture.config import Mixture, Phase, Validation
 from dataflow.mixture.plan import make_plan
-from dataflow.mixture.write import clean, corpus_parts, gather, scatter
+from dataflow.mixture.write import corpus_parts, gather, scatter
 from dataflow.store.documents import CORPUS
 from dataflow.store.storage import Storage
 
@@ -124,16 +124,6 @@ def test_corpus_parts_are_those_of_the_plan_validation_last(tmp_path: Path) -> N
     store, _ = planned(tmp_path)
     expected = [("main", 0), ("main", 1), ("main", 2), ("anneal", 0), ("validation", 0)]
     assert corpus_parts(store) == expected
-
-
-def test_clean_removes_what_was_scattered_and_nothing_else(tmp_path: Path) -> None:
-    store, parts = planned(tmp_path)
-    written(store, parts)
-    assert store.list("plan/scatter", ".arrow")
-    before = store.list("plan"), store.list("plan/routes", ".arrow"), store.list("corpus")
-    clean(store)
-    assert not store.exists("plan/scatter")
-    assert (store.list("plan"), store.list("plan/routes", ".arrow"), store.list("corpus")) == before
 
 
 def test_a_shard_that_was_not_scattered_is_named(tmp_path: Path) -> None:
