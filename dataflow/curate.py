@@ -21,6 +21,8 @@ from dataflow.readers.open import Batch, read
 from dataflow.readers.source import Extract, Source
 from dataflow.rules.evaluate import Rule, apply, dropped_by
 from dataflow.signals import table as signal_table
+from dataflow.signals.options import SignalOptions
+from dataflow.signals.signal import Documents
 from dataflow.store import documents as tables
 from dataflow.store.manifest import Made
 from dataflow.store.shards import InputShard
@@ -47,7 +49,7 @@ class Curation:
     transforms: tuple[str, ...]
     pii: Pii
     signals: tuple[str, ...]
-    language_model: str  # path
+    options: SignalOptions  # its language_model found, where languages are identified
     permutations: int
     shingle: int
     annotators: tuple[Annotator, ...] = ()
@@ -161,7 +163,8 @@ def _process(batch: Batch, curation: Curation, counts: Counter[str]) -> dict[str
         "date": read_rows.column("date"),
         "n_bytes": n_bytes,
     }
-    measured = signal_table.compute(texts, analysis, curation.signals, curation.language_model)
+    seen = Documents(texts, url, curation.source.kind, analysis)
+    measured = signal_table.compute(seen, curation.signals, curation.options)
     for annotator in curation.annotators:
         measured |= annotator(texts)
     counts.update(changed)

@@ -14,6 +14,7 @@ from dataflow.dedup.config import Near
 from dataflow.errors import DataflowError
 from dataflow.rules.evaluate import active_rules
 from dataflow.signals.language import find_model
+from dataflow.signals.options import SignalOptions
 from dataflow.store.manifest import Manifest, Part, current, manifests
 from dataflow.store.shards import InputHashes, InputShard, plan_shards
 from flows.progress import console
@@ -70,13 +71,21 @@ def curation_of(recipe: Recipe, source: str, annotations: list[Annotation]) -> C
         transforms=tuple(recipe.transforms),
         pii=recipe.pii,
         signals=tuple(recipe.signals),
-        language_model=find_model(recipe.language_model or None) if "language" in recipe.signals else "",
+        options=_found(recipe),
         permutations=near.permutations,
         shingle=near.shingle,
         annotators=tuple(annotation.annotator for annotation in annotations),
         annotations=tuple(annotation.signal for annotation in annotations),
         drop_text=() if recipe.keep_dropped else tuple(active_rules(recipe.rules, signal_columns(recipe))),
     )
+
+
+def _found(recipe: Recipe) -> SignalOptions:
+    """The recipe's options with the language model's path in place, where languages are identified."""
+    options = recipe.signal_options
+    if "language" not in recipe.signals:
+        return options.model_copy(update={"language_model": ""})
+    return options.model_copy(update={"language_model": find_model(options.language_model or None)})
 
 
 def text_settings(recipe: Recipe) -> dict[str, Any]:
@@ -103,7 +112,8 @@ def _job(run: Session, shard: InputShard, hashes: InputHashes) -> Job:
         **text_settings(recipe),
         "source": curation.source.model_dump(mode="json", exclude={"path"}),
         "signals": recipe.signals,
-        "language_model": file_digest(curation.language_model) if curation.language_model else "",
+        "signal_files": {name: file_digest(path) for name, path in curation.options.files().items()},
+        "language_paragraphs": curation.options.language_paragraphs,
         "minhash": [curation.permutations, curation.shingle],
         "annotations": [annotation.digest for annotation in annotations],
     }

@@ -19,6 +19,7 @@ from dataflow.instructions.splits import Splits
 from dataflow.mixture.config import Mixture, Validation
 from dataflow.readers.source import Extract, Source
 from dataflow.rules.evaluate import Rules
+from dataflow.signals.options import SignalOptions
 from dataflow.transforms.pii import Pii
 from flows.runner import Runner
 from quality_models.config import Quality
@@ -51,8 +52,8 @@ class Recipe(Config):
     """A fastText classifier that gives the signal `quality`; left out: no such signal."""
     signals: list[str] = Field(["language", "gopher", "c4", "fineweb"], title="Signals")
     """Families of signals to compute for every document (`quality` is added where there is a quality model)."""
-    language_model: str = Field("", title="Language model")
-    """Path of a fastText language model; empty: lid.176."""
+    signal_options: SignalOptions = Field(SignalOptions(), title="Models and lists of signals")
+    """Files that signals are computed with: language model, lists of domains and words, KenLM models."""
     rules: Rules = Field(Rules(), title="Rules")
     """Which documents are kept, as SQL over signals."""
     dedup: Dedup = Field(Dedup(), title="Deduplication")

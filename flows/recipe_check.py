@@ -64,7 +64,7 @@ def _check_models(recipe: Recipe) -> None:
             "Write `quality: {positive: [...], negative: [...]}`, or leave the section out.",
         )
     named = {
-        "language_model": recipe.language_model,
+        **{f"signal_options.{name}": path for name, path in recipe.signal_options.files().items()},
         "quality.model": recipe.quality.model if recipe.quality else None,
         "tokenizer.path": recipe.tokenizer.path if recipe.tokenizer else None,
     }

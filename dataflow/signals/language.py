@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ import pyarrow as pa
 
 from dataflow.errors import DataflowError
 from dataflow.kernels.arrow import buffers
-from dataflow.signals.signal import Signal
+from dataflow.signals.options import SignalOptions
+from dataflow.signals.signal import Documents, Signal
 
 MODEL = "lid.176.ftz"
 SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
@@ -52,6 +54,17 @@ SIGNALS = (
         pa.float32(),
     ),
 )
+
+
+def compute(
+    documents: Documents, columns: Mapping[str, pa.Array], options: SignalOptions
+) -> dict[str, pa.Array]:
+    """The columns of this family; ``options.language_model`` as ``find_model`` gives it."""
+    del columns
+    if not options.language_model:
+        raise ValueError("the family language needs a model: see dataflow.signals.language.find_model")
+    labels, scores = identify(documents.texts, options.language_model)
+    return {"language": labels, "language_score": scores}
 
 
 def identify(texts: pa.LargeStringArray, model_path: str) -> tuple[pa.Array, pa.Array]:

@@ -13,16 +13,33 @@ and one more name in its family's ``SIGNALS``.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+if TYPE_CHECKING:
+    from dataflow.kernels.scan import Analysis
+
 Counts = Mapping[str, npt.NDArray[np.int64]]
 """Raw counts by name, as ``dataflow.kernels.scan.Analysis.statistics`` has them."""
 
 Values = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Documents:
+    """A batch of documents as the signals see them."""
+
+    texts: pa.LargeStringArray
+    """The texts as stored."""
+    urls: pa.StringArray
+    """Where each came from, null where that is not known."""
+    kind: str
+    """Kind of their source: web, prose, code."""
+    analysis: "Analysis"
+    """What ``dataflow.kernels.scan.analyse`` found in the texts."""
 
 
 @dataclass(frozen=True)

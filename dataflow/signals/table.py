@@ -4,27 +4,39 @@ Sizes (``basic``) are always computed; the recipe names the other families. ``EX
 models add under names known here, so that rules and readers find their type and definition in the same place.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 
 from dataflow.config import nearest
 from dataflow.errors import RecipeError
 from dataflow.signals import basic, c4, fineweb, gopher, language
-from dataflow.signals.signal import Signal
-from dataflow.store import documents
+from dataflow.signals.options import SignalOptions
+from dataflow.signals.signal import Documents, Signal
+from dataflow.store import documents as tables
 
-if TYPE_CHECKING:
-    from dataflow.kernels.scan import Analysis
-
-__all__ = ["EXTRA", "FAMILIES", "SIGNALS", "VERSION", "Signal", "compute", "part_schema", "schema"]
+__all__ = [
+    "EXTRA",
+    "FAMILIES",
+    "SIGNALS",
+    "VERSION",
+    "Documents",
+    "Signal",
+    "compute",
+    "part_schema",
+    "schema",
+]
 __all__ += ["signals_of"]
 
 VERSION = 1
 """Raise when a signal or a signature of an unchanged text changes."""
 
 FAMILIES = ("language", "gopher", "c4", "fineweb")
+
+_ASKED: dict[str, Callable[[Documents, Mapping[str, pa.Array], SignalOptions], dict[str, pa.Array]]] = {
+    "language": language.compute,
+}
+"""Families that are more than counts: what computes them from the documents and the columns before theirs."""
 
 SIGNALS: tuple[Signal, ...] = (
     *basic.SIGNALS,
@@ -76,23 +88,17 @@ def schema(families: Sequence[str], extra: Sequence[str] = ()) -> pa.Schema:
 
 def part_schema(families: Sequence[str], extra: Sequence[str] = ()) -> pa.Schema:
     """All columns of a signals part: what rules, mixtures and the key of survivors may use."""
-    return pa.schema([*documents.SIGNALS, *schema(families, extra)])
+    return pa.schema([*tables.SIGNALS, *schema(families, extra)])
 
 
 def compute(
-    texts: pa.LargeStringArray, analysis: "Analysis", families: Sequence[str], language_model: str | None
+    documents: Documents, families: Sequence[str], options: SignalOptions | None = None
 ) -> dict[str, pa.Array]:
-    """The columns of ``schema(families)``.
-
-    Args:
-        texts: the documents, asked for their language only.
-        analysis: what ``dataflow.kernels.scan.analyse`` found in them.
-        families: of FAMILIES, in any order.
-        language_model: what ``language.find_model`` gives; needed for the family ``language`` alone.
-    """
-    columns = {s.name: s.compute(analysis.statistics) for s in signals_of(families) if s.values is not None}
-    if "language" in families:
-        if language_model is None:
-            raise ValueError("the family language needs a model: see dataflow.signals.language.find_model")
-        columns["language"], columns["language_score"] = language.identify(texts, language_model)
+    """The columns of ``schema(families)`` for a batch of documents."""
+    options = options or SignalOptions()
+    statistics = documents.analysis.statistics
+    columns = {s.name: s.compute(statistics) for s in signals_of(families) if s.values is not None}
+    for family, asked in _ASKED.items():
+        if family in families:
+            columns |= asked(documents, columns, options)
     return {name: columns[name] for name in schema(families).names}

@@ -192,7 +192,10 @@ def _recipe(folder: Path, **sections: Any) -> Recipe:
         ({"quality": {}}, "quality: neither sources to learn from nor a ready model are named"),
         ({"quality": {"model": "/no/model.bin"}}, 'quality.model: no such file: "/no/model.bin"'),
         ({"tokenizer": {"path": "/no/tokenizer.json"}}, 'tokenizer.path: no such file: "/no/tokenizer.json"'),
-        ({"language_model": "/no/lid.ftz"}, 'language_model: no such file: "/no/lid.ftz"'),
+        (
+            {"signal_options": {"language_model": "/no/lid.ftz"}},
+            'signal_options.language_model: no such file: "/no/lid.ftz"',
+        ),
         (
             {"sources": [{"name": "web", "path": "/no/*.jsonl"}]},
             'source "web": no file matches "/no/*.jsonl"',

@@ -14,8 +14,9 @@ FATHER = "I am your father.\n"
 
 
 def signals(*texts: str) -> dict[str, list]:
-    documents = pa.array(texts, pa.large_string())
-    columns = table.compute(documents, analyse(documents, 0, 5), COUNTED, None)
+    given = pa.array(texts, pa.large_string())
+    documents = table.Documents(given, pa.nulls(len(texts), pa.string()), "web", analyse(given, 0, 5))
+    columns = table.compute(documents, COUNTED)
     return {name: column.to_pylist() for name, column in columns.items()}
 
 

@@ -30,11 +30,16 @@ TEXTS = [
 ]
 
 
+def documents_of(texts: pa.LargeStringArray, permutations: int = 8) -> table.Documents:
+    return table.Documents(
+        texts, pa.nulls(len(texts), pa.string()), "web", analyse(texts, permutations, shingle=5)
+    )
+
+
 def test_the_values_of_a_fixed_set_of_texts_do_not_change_without_a_new_version():
-    texts = pa.array(TEXTS, pa.large_string())
-    analysis = analyse(texts, 112, 5)
-    columns = table.compute(texts, analysis, ("gopher", "c4", "fineweb"), None)
-    digest = hashlib.sha256(analysis.signatures.astype("<u8").tobytes())
+    documents = documents_of(pa.array(TEXTS, pa.large_string()), permutations=112)
+    columns = table.compute(documents, ("gopher", "c4", "fineweb"))
+    digest = hashlib.sha256(documents.analysis.signatures.astype("<u8").tobytes())
     for name, column in columns.items():
         digest.update(f"{name} {column.type} {column.to_pylist()}".encode())
     assert digest.hexdigest() == GOLDEN[table.VERSION], "changed bytes: raise VERSION and add the new hash"
@@ -54,7 +59,7 @@ def test_names_are_unique_and_every_signal_is_defined_in_one_line():
 @pytest.mark.parametrize("families", [(), ("gopher",), ("fineweb", "c4"), ("c4", "gopher", "fineweb")])
 def test_computed_columns_are_those_of_the_schema(families):
     texts = pa.array(TEXTS, pa.large_string())
-    columns = table.compute(texts, analyse(texts, 8, 5), families, None)
+    columns = table.compute(documents_of(texts), families)
     assert pa.table(columns).schema == table.schema(families)
     assert pa.table(columns).num_rows == len(TEXTS)
 
@@ -86,7 +91,7 @@ def test_an_unknown_family_or_extra_column_is_named_with_the_nearest():
 def test_the_language_family_needs_a_model():
     texts = pa.array(["a"], pa.large_string())
     with pytest.raises(ValueError, match="find_model"):
-        table.compute(texts, analyse(texts, 8, 5), ["language"], None)
+        table.compute(documents_of(texts), ["language"])
 
 
 def test_a_signal_of_ones_own_takes_a_function_and_its_docstring():
