@@ -8,6 +8,8 @@ counted in an open-addressed table of 32-bit positions, 4 bytes an entry. n-gram
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from numba import njit
 
 from dataflow.kernels.arrow import Offsets
@@ -18,7 +20,13 @@ TOP = (2, 3, 4)
 DUPLICATE = (5, 6, 7, 8, 9, 10)
 """Lengths whose second and later copies are measured."""
 
-N_COUNTS = len(TOP) + len(DUPLICATE)
+STATISTICS = (
+    *(f"top_{n}gram_characters" for n in TOP),
+    *(f"duplicate_{n}gram_characters" for n in DUPLICATE),
+)
+"""What the kernel counts."""
+
+N_COUNTS = len(STATISTICS)
 
 _STEP = np.uint64(0x9FB21C651E98DF25)
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
@@ -127,3 +135,38 @@ def count_repetition(
                     keys[kept] = key ^ (key >> _FOLD)
                     kept += 1
             n_places = kept
+
+
+def repetition_of_words(words: pa.LargeListArray) -> dict[str, npt.NDArray[np.int64]]:
+    """The statistics of given words instead of our own, to compare with tools that split texts otherwise.
+
+    Args:
+        words: the words of each document, a large list of large_string; compared as they are, letter case
+            included, symbols too where they are given as words. A null document has none.
+
+    Returns:
+        Characters under repeated n-grams by the names of ``STATISTICS``, one of each for every document.
+    """
+    if not isinstance(words, pa.LargeListArray) or not pa.types.is_large_string(words.type.value_type):
+        raise TypeError(f"expected large lists of large_string, found {getattr(words, 'type', type(words))}")
+    bounds = np.concatenate([[0], np.cumsum(pc.fill_null(pc.list_value_length(words), 0).to_numpy())])
+    flat = words.flatten().fill_null("")
+    number = flat.dictionary_encode().indices.to_numpy().astype(np.uint64)
+    number = (number + np.uint64(1)) * _SPREAD  # equal words, and no others, have equal hashes
+    counts = np.zeros((len(words), N_COUNTS), np.int64)
+    n = int(np.diff(bounds).max(initial=0))
+    capacity = 16
+    while 2 * capacity < 3 * n:
+        capacity *= 2
+    count_repetition(
+        number ^ (number >> _FOLD),
+        pc.utf8_length(flat).to_numpy().astype(np.int32),
+        bounds.astype(np.int64),
+        np.empty(n, np.uint64),
+        np.empty(n, np.int32),
+        np.empty(n, np.int32),
+        np.empty(n, np.int32),
+        np.empty(capacity, np.int32),
+        counts,
+    )
+    return dict(zip(STATISTICS, np.ascontiguousarray(counts.T), strict=True))

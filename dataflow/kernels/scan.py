@@ -31,10 +31,7 @@ LINE_STATISTICS = (
     "duplicate_paragraph_characters",
 )
 
-NGRAM_STATISTICS = (
-    *(f"top_{n}gram_characters" for n in ngrams.TOP),
-    *(f"duplicate_{n}gram_characters" for n in ngrams.DUPLICATE),
-)
+NGRAM_STATISTICS = ngrams.STATISTICS
 
 GROUP_BYTES = 1 << 18
 GROUP_DOCUMENTS = 4096

@@ -158,9 +158,15 @@ def statistics(text: str) -> dict[str, int]:
     }
     for key in SCRIPTS:
         result[f"{key}_characters"] = sum(script(c) == key for c in text)
-    lengths = [len(word.text) for word in found]
+    result |= repetition([word.text for word in found])
+    return result
+
+
+def repetition(words: list[str]) -> dict[str, int]:
+    result = {}
+    lengths = [len(word) for word in words]
     for n in range(2, 11):
-        grams = [tuple(word.text for word in found[i : i + n]) for i in range(len(found) - n + 1)]
+        grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
         if n >= 5:
             result[f"duplicate_{n}gram_characters"] = characters_at(repeats(grams), n, lengths)
             continue
