@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_SETS", "VERSION", "Rule", "RuleSet", "Rules"]
 __all__ += ["active_rules", "dropped_by", "fails_sql", "filter_part", "load_set", "reasons_sql", "set_names"]
+__all__ += ["written_rules"]
 
 VERSION = 1
 """Raise when the bytes of decisions/filter change for the same signals and rules."""
@@ -109,7 +110,7 @@ def _checked(rules_json: str, signals: pa.Schema) -> tuple[Rule, ...]:
     """A worker meets the same rules and columns for every part: they are checked once."""
     from dataflow.rules.sql import Checker
 
-    found = _written(Rules.model_validate_json(rules_json))
+    found = written_rules(Rules.model_validate_json(rules_json))
     checker = Checker(signals)
     for rule in found:
         place = f"rule {rule.name}" if rule.set == "custom" else f"rule {rule.name} of set {rule.set}"
@@ -211,7 +212,7 @@ def _culprit(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule], error
     return error
 
 
-def _written(rules: Rules) -> list[Rule]:
+def written_rules(rules: Rules) -> list[Rule]:
     """The rules as the recipe and its sets write them, unchecked."""
     found: dict[str, Rule] = {}
     for name in rules.sets:
