@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dataflow.readers.archive import ArchiveStream
 from dataflow.readers.batches import RAW_BYTES
-from dataflow.readers.streams import ArchiveStream
 
 _HEADER = re.compile(r"^(\S+:.*) (\S+) (\d{8,20}) (\S+)((?: \S+){5})? (\S+)$")
 _LINE_BYTES = 1 << 16

@@ -12,10 +12,10 @@ from typing import Any
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
 from dataflow.readers import arc, response
+from dataflow.readers.archive import ArchiveStream
 from dataflow.readers.batches import QUARANTINED, SKIPPED, Batch, Builder, Reject, to_json
 from dataflow.readers.html import HTML_BYTES, page_text
 from dataflow.readers.source import Extract
-from dataflow.readers.streams import ArchiveStream
 
 RECORD_BYTES = 256 << 20
 """The payload of a larger record is not read."""
