@@ -35,3 +35,9 @@ def buffers(texts: pa.LargeStringArray) -> tuple[Bytes, Offsets]:
 def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     array.flags.writeable = False
     return array
+
+
+def column(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> pa.LargeStringArray:
+    """The array of texts that a kernel wrote: valid UTF-8, and ``n + 1`` offsets into it from 0."""
+    used = data[: offsets[-1]]
+    return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(used))

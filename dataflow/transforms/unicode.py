@@ -1,10 +1,11 @@
 """Clean Unicode: mojibake repaired, NFC, no control characters, ``\\n`` for every line break, no runs of
 white space.
 
-The idea: whole columns are looked at by RE2 in Arrow first, and only rows in which something could be wrong
-are touched in Python. ftfy, slow and worse than linear on long texts, sees only the lines that look
-suspicious, in pieces. Kept on purpose: indentation (code, poems), joiners and direction marks (Persian,
-Hindi, emoji), zero-width spaces (Khmer and Thai word breaks), the ideographic space.
+The idea: a kernel reads every byte once and says what could be wrong with which text; where it is white space
+alone, another writes the text anew; only what is left (mojibake, composition) is touched in Python, by
+``clean_text``, which is also the definition of it all. ftfy, slow and worse than linear on long texts, sees
+only the lines that look suspicious, in pieces. Kept on purpose: indentation (code, poems), joiners and
+direction marks (Persian, Hindi, emoji), zero-width spaces (Khmer and Thai word breaks), the ideographic space.
 """
 
 import re
@@ -16,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataflow.kernels.arrow import buffers, column
+from dataflow.kernels.clean import COMPOSE, HARD, MAX_MARKS, MOJIBAKE, WHITE, suspect, table, tidy
+
 VERSION = 2
 
 PIECE = 4_000
 """Characters of a line that ftfy sees at once."""
-
-MAX_MARKS = 30
-"""Combining marks in a row that are kept: the stream-safe limit of UAX #15, which also keeps NFC linear."""
 
 _MAX_PASSES = 8
 
@@ -51,23 +52,57 @@ _MANY_MARKS = rf"\p{{M}}{{{MAX_MARKS + 1}}}"
 def clean_unicode(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, np.ndarray]:
     """Cleaned texts, and per text the changes: characters replaced, runs folded, lines repaired."""
     changes = np.zeros(len(texts), np.int64)
-    suspects = np.flatnonzero(_suspects(texts))
-    if len(suspects) == 0:
+    flags = _suspicions(texts)
+    in_python = _beyond_white_space(texts, flags)
+    rows = np.flatnonzero((flags & WHITE != 0) & ~in_python)
+    tidied, counts = _tidied(texts, rows)
+    # A repair may bare the next one: a mark that stood behind a control character now composes.
+    again = _suspicions(tidied)
+    unfinished = (again & WHITE != 0) | _beyond_white_space(tidied, again)
+    in_python[rows[unfinished]] = True
+    rows, tidied, counts = rows[~unfinished], tidied.filter(pa.array(~unfinished)), counts[~unfinished]
+    changes[rows] = counts
+
+    cleaned = []
+    others = np.flatnonzero(in_python)
+    for row in others:
+        text, changes[row] = clean_text(texts[int(row)].as_py())
+        cleaned.append(text)
+    if not changes.any():
         return texts, changes
-    cleaned = {}
-    for row in suspects:
-        before = texts[int(row)].as_py()
-        after, changes[row] = clean_text(before)
-        if after != before:
-            cleaned[int(row)] = after
-    if not cleaned:
-        return texts, changes
-    mask = np.zeros(len(texts), bool)
-    mask[list(cleaned)] = True
-    replaced = pc.replace_with_mask(
-        texts, pa.array(mask), pa.array(list(cleaned.values()), pa.large_string())
-    )
-    return replaced, changes
+    replaced = np.concatenate([rows, others])
+    order = np.argsort(replaced)
+    order = order[changes[replaced[order]] > 0]
+    repairs = pa.concat_arrays([tidied, pa.array(cleaned, pa.large_string())]).take(pa.array(order))
+    return pc.replace_with_mask(texts, pa.array(changes > 0), repairs), changes
+
+
+def _suspicions(texts: pa.LargeStringArray) -> np.ndarray:
+    """What each text may need (flags of ``kernels.clean``)."""
+    found = np.zeros(len(texts), np.uint8)
+    suspect(*buffers(texts), table(), found)
+    return found
+
+
+def _beyond_white_space(texts: pa.LargeStringArray, flags: np.ndarray) -> np.ndarray:
+    """Which texts need ``clean_text``: of the suspected ones those that RE2 and unicodedata confirm."""
+    found: np.ndarray = flags & HARD != 0
+    rows = np.flatnonzero((flags & MOJIBAKE != 0) & ~found)
+    if len(rows):
+        bad = pc.match_substring_regex(texts.take(pa.array(rows)), _badness())
+        found[rows] = bad.to_numpy(zero_copy_only=False)
+    for row in np.flatnonzero((flags & COMPOSE != 0) & ~found):
+        found[row] = not unicodedata.is_normalized("NFC", texts[int(row)].as_py())
+    return found
+
+
+def _tidied(texts: pa.LargeStringArray, rows: np.ndarray) -> tuple[pa.LargeStringArray, np.ndarray]:
+    """Some of the texts with clean white space, and the changes in each."""
+    data, offsets = buffers(texts)
+    out = np.empty(int((offsets[rows + 1] - offsets[rows]).sum()), np.uint8)
+    out_offsets, changes = np.zeros(len(rows) + 1, np.int64), np.zeros(len(rows), np.int64)
+    tidy(data, offsets, rows, table(), out, out_offsets, changes)
+    return column(out, out_offsets), changes
 
 
 def clean_text(text: str) -> tuple[str, int]:
@@ -84,32 +119,13 @@ def clean_text(text: str) -> tuple[str, int]:
 
 
 def _is_suspect(text: str) -> bool:
-    """Whether one text needs a look: what ``_suspects`` says of a column."""
+    """Whether one text needs a look."""
     if _pattern(_ANY_SUSPICION).search(text):
         return True
     if text.isascii():
         return False
     odd = _pattern(_badness()).search(text) or _pattern(_MANY_MARKS).search(text)
     return bool(odd) or not unicodedata.is_normalized("NFC", text)
-
-
-def _suspects(texts: pa.LargeStringArray) -> np.ndarray:
-    """Which rows need a look in Python."""
-    found: np.ndarray = pc.match_substring_regex(texts, _ANY_SUSPICION).to_numpy(zero_copy_only=False)
-    foreign = ~pc.string_is_ascii(texts).to_numpy(zero_copy_only=False) & ~found
-    rows = np.flatnonzero(foreign)
-    if len(rows):
-        some = texts.take(pa.array(rows))
-        # Two scans: the two patterns as one outgrow the memory of RE2's automaton and run 50 times slower.
-        bad = pc.match_substring_regex(some, _badness()).to_numpy(zero_copy_only=False)
-        odd = bad | pc.match_substring_regex(some, _MANY_MARKS).to_numpy(zero_copy_only=False)
-        found = found.copy()
-        # Python's quick check of NFC is four times as fast as composing the column; never with many marks.
-        found[rows] = [
-            suspect or not unicodedata.is_normalized("NFC", text.as_py())
-            for suspect, text in zip(odd, some, strict=True)
-        ]
-    return found
 
 
 def _one_pass(text: str) -> tuple[str, int]:
