@@ -1,4 +1,4 @@
-"""The framing of ARC, the Internet Archive's format before WARC (versions 1 and 2).
+"""ARC, the Internet Archive's format before WARC (versions 1 and 2).
 
 A record is a line ``URL IP date type length`` (version 2: five more fields before the length), as many
 bytes, and a newline. A URL may hold spaces. Where a line is no such header, or its length is no number,
@@ -9,8 +9,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dataflow.readers import response
 from dataflow.readers.archive import ArchiveStream
-from dataflow.readers.batches import RAW_BYTES
+from dataflow.readers.batches import QUARANTINED, RAW_BYTES, SKIPPED, Batch, Builder, Reject, to_json
+from dataflow.readers.pieces import Piece
+from dataflow.readers.source import Extract, Source
+from dataflow.readers.web import web_page
 
 _HEADER = re.compile(r"^(\S+:.*) (\S+) (\d{8,20}) (\S+)((?: \S+){5})? (\S+)$")
 _LINE_BYTES = 1 << 16
@@ -26,6 +30,30 @@ class Capture:
     block: bytes
     size: int
     fault: str = ""
+
+
+def read(piece: Piece, source: Source, extract: Extract) -> Iterator[Batch]:
+    """Every record of an ARC file."""
+    limit = source.max_record_bytes
+    stream = ArchiveStream(piece.path, source.max_ratio)
+    builder = Builder(piece.relative)
+    for number, capture in enumerate(captures(stream, limit)):
+        try:
+            if capture.fault:
+                raise Reject(QUARANTINED, capture.fault)
+            if capture.url.startswith("filedesc:"):
+                raise Reject(SKIPPED, "record_type: filedesc")
+            if not capture.url.lower().startswith("http"):
+                raise Reject(SKIPPED, f"media_type: {capture.media_type[:80]}")
+            text, about, n_bytes = web_page(response.parse(capture.block), capture.size, limit, extract)
+            builder.document(
+                number, text, url=capture.url, date=capture.date, metadata=to_json(about), bytes_in=n_bytes
+            )
+        except Reject as reject:
+            builder.reject(number, reject.fate, reject.reason, capture.block, capture.size)
+        yield from builder.take()
+    stream.close()
+    yield from builder.take(last=True)
 
 
 def captures(stream: ArchiveStream, limit: int) -> Iterator[Capture]:

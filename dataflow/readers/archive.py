@@ -2,7 +2,7 @@
 
 Web archives pack each record as a gzip member or zstd frame of its own. That is what makes damage local: where a
 member cannot be read, ``resume`` goes on at the next one; and a record that claims to be longer than its member
-is found out by ``member_within``.
+is found out by ``members_within``.
 """
 
 from dataflow.readers.streams import BLOCK_BYTES, MAX_RATIO, Damaged, member_blocks, next_member
@@ -50,9 +50,9 @@ class ArchiveStream:
         self._begin = 0
         self._position -= len(content)
 
-    def member_within(self, start: int, end: int) -> int | None:
-        """Where between two positions (both excluded) a gzip member or zstd frame begins, if one does."""
-        return next((position for position in self._members if start < position < end), None)
+    def members_within(self, start: int, end: int) -> list[int]:
+        """Where between two positions (both excluded) gzip members or zstd frames begin."""
+        return [position for position in self._members if start < position < end]
 
     def skip(self, size: int) -> None:
         """Pass over ``size`` bytes without keeping them."""

@@ -145,7 +145,8 @@ def add_record(builder: Builder, record: Record, fields: Fields) -> None:
     if value is None:
         builder.quarantine(record.number, record.reason, record.raw, record.bytes_in)
         return
-    text = value.get(fields.text)
+    holder, key = field(value, fields.text)
+    text = holder.get(key)
     if type(text) is not str or not text:
         fate, reason = no_text(value, fields.text)
         builder.reject(record.number, fate, reason, record.raw, record.bytes_in)
@@ -170,10 +171,11 @@ def add_record(builder: Builder, record: Record, fields: Fields) -> None:
 
 def no_text(value: Mapping[str, Any], name: str) -> tuple[str, str]:
     """Fate and reason of a record whose text is missing, null, empty or not a string."""
-    if name not in value:
+    holder, key = field(value, name)
+    if key not in holder:
         known = ", ".join(sorted(value)[:20])
         return QUARANTINED, f'missing_field: text "{name}" (fields: {known[:300]})'
-    text = value[name]
+    text = holder[key]
     if text is None:
         return QUARANTINED, f'null_text: field "{name}"'
     if text == "":
@@ -184,14 +186,28 @@ def no_text(value: Mapping[str, Any], name: str) -> tuple[str, str]:
 _JSON_NAMES = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
 
 
+def field(value: Mapping[str, Any], name: str) -> tuple[Any, str]:
+    """The object that holds a field, and its key there: ``a.b`` is ``b`` of ``a`` where nothing is called ``a.b``."""
+    if "." not in name or name in value:
+        return value, name
+    holder: Any = value
+    *path, key = name.split(".")
+    for part in path:
+        holder = holder.get(part)
+        if not isinstance(holder, dict):
+            return value, name
+    return holder, key
+
+
 def describe(value: dict[str, Any], fields: Fields) -> tuple[str | None, str | None, str | None, str]:
     """Input id, url and date of a record as strings, and all its other fields as a JSON object.
 
     Empties ``value`` of the four. Raises ValueError with the reason where they cannot be written down.
     """
-    three = [value.get(name) for name in (fields.id, fields.url, fields.date)]
-    for name in (fields.text, fields.id, fields.url, fields.date):
-        value.pop(name, None)
+    places = [field(value, name) for name in (fields.text, fields.id, fields.url, fields.date)]
+    three = [holder.get(key) for holder, key in places[1:]]
+    for holder, key in places:
+        holder.pop(key, None)
     input_id, url, date = (part if type(part) is str else as_string(part) for part in three)
     return input_id, url, date, to_json(value) if value else "{}"
 

@@ -1,23 +1,25 @@
-"""JSON: one object a line (JSONL), or a file that is one array of objects.
+"""JSONL: one object a line.
 
-A record's number is the number of its line, blank lines counted, so that a file split among workers by
-counting newlines numbers its records as a whole read does. An array is parsed at once and is therefore
-limited in size. A ``.json`` file whose first line is a whole object is read as JSONL, which is what many
-such files are.
+A record's number is the number of its line, blank lines counted, so that a file split among workers by counting
+newlines numbers its records as a whole read does. A kernel takes the text out of a line, and the parser sees
+what is left (see ``kernels/json_text.py``); a line that is in any way unusual, and every line of instruction
+data, is parsed whole. Both ways give the same rows.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from dataflow.readers.batches import RAW_BYTES, Record, to_json
-from dataflow.readers.streams import Damaged, blocks
-
-LINE_BYTES = 256 << 20
-"""A line longer than this is quarantined unread."""
-
-ARRAY_BYTES = 256 << 20
-"""A JSON array longer than this is quarantined unread."""
+from dataflow.readers.batches import BATCH_ROWS, RAW_BYTES, Batch, Builder, Record, add_record, describe
+from dataflow.readers.lines import LongLine, chunks, lines
+from dataflow.readers.pieces import Piece
+from dataflow.readers.source import Fields, Source
+from dataflow.readers.streams import Damaged, utf8_blocks
+from dataflow.store.documents import READ
 
 _BOM = b"\xef\xbb\xbf"
 _REASONS = (
@@ -28,78 +30,153 @@ _REASONS = (
 )
 
 
-class _TooLong(bytes):
-    """The beginning of a line that was not kept whole."""
-
-    n_bytes: int
-
-
-def lines(stream: Iterator[bytes], limit: int = LINE_BYTES) -> Iterator[bytes]:
-    """Lines without their newline; of one longer than ``limit`` only the beginning, as ``_TooLong``.
-
-    Where the stream is damaged, ``Damaged`` comes after the last whole line and carries the beginning of the
-    cut one.
-    """
-    parts: list[bytes] = []
-    n_bytes = 0
-
+def read(piece: Piece, source: Source) -> Iterator[Batch]:
+    """The documents of a piece, and the lines that are none."""
+    number = piece.first_record
+    fault = Builder(piece.relative)
     try:
-        for block in stream:
-            pieces = block.split(b"\n")
-            if len(pieces) > 1:
-                parts.append(pieces[0])
-                n_bytes += len(pieces[0])
-                yield _line(parts, n_bytes, limit)
-                inner = pieces[1:-1]
-                yield from (
-                    inner if len(block) <= limit else [_line([line], len(line), limit) for line in inner]
-                )
-                parts, n_bytes = [], 0
-            n_bytes += len(pieces[-1])
-            if pieces[-1] and (n_bytes <= limit or sum(map(len, parts)) < RAW_BYTES):
-                parts.append(pieces[-1])
-            elif n_bytes > limit:
-                parts = [b"".join(parts)[:RAW_BYTES]]
+        for chunk in chunks(_bytes(piece, source), source.max_record_bytes):
+            if isinstance(chunk, LongLine):
+                add_record(fault, _record(chunk, piece.relative, number, source), source.fields)
+                yield from fault.take(last=True)
+                number += 1
+                continue
+            for starts, ends in _line_ranges(chunk):
+                yield from _batch(chunk, starts, ends, number, piece.relative, source)
+                number += len(starts)
     except Damaged as damage:
-        raise Damaged(
-            damage.reason, b"".join(parts)[:RAW_BYTES] or damage.raw, n_bytes or damage.bytes_in
-        ) from None
-    if n_bytes:
-        yield _line(parts, n_bytes, limit)
+        fault.quarantine(number, damage.reason, damage.raw, damage.bytes_in)
+    yield from fault.take(last=True)
 
 
-def _line(parts: list[bytes], n_bytes: int, limit: int) -> bytes:
-    if n_bytes <= limit:
-        return b"".join(parts)
-    line = _TooLong(b"".join(parts)[:RAW_BYTES])
-    line.n_bytes = n_bytes
-    return line
-
-
-def read_lines(
-    path: str, relative: str, start: int = 0, end: int | None = None, first_record: int = 0
-) -> Iterator[Record]:
-    """Every record of a JSONL file, or of a byte range of one."""
-    return _records(lines(blocks(path, start, end)), relative, first_record)
-
-
-def _records(stream: Iterator[bytes], relative: str, number: int) -> Iterator[Record]:
+def records(piece: Piece, source: Source) -> Iterator[Record]:
+    """Every record of a piece as an object."""
+    number = piece.first_record
     try:
-        for line in stream:
-            if number == 0 and line.startswith(_BOM):
-                line = line[len(_BOM) :]
-            if line and not line.isspace():
-                yield _record(line, relative, number)
+        for line in lines(_bytes(piece, source), source.max_record_bytes):
+            if isinstance(line, LongLine) or not (line.isspace() or not line):
+                yield _record(line, piece.relative, number, source)
             number += 1
     except Damaged as damage:
-        yield Record(number, relative, None, damage.reason, damage.raw, damage.bytes_in)
+        yield Record(number, piece.relative, None, damage.reason, damage.raw, damage.bytes_in)
 
 
-def _record(line: bytes, relative: str, number: int) -> Record:
+def _bytes(piece: Piece, source: Source) -> Iterator[bytes]:
+    """The bytes of a piece, unpacked; a file that was split has been held against its ``max_ratio`` then."""
+    whole = piece.start == 0 and piece.end is None
+    stream = utf8_blocks(piece.path, piece.start, piece.end, source.max_ratio if whole else None)
+    left, skip = piece.n_bytes, piece.skip
+    try:
+        for block in stream:
+            if skip:
+                block, skip = block[skip:], max(0, skip - len(block))
+            if left is not None:
+                block = block[:left]
+                left -= len(block)
+            if block:
+                yield block
+            if left == 0:
+                return
+    finally:
+        stream.close()
+
+
+def _line_ranges(chunk: bytes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Beginnings and ends of the lines of a chunk, at most a batch of them at a time."""
+    newlines = np.flatnonzero(np.frombuffer(chunk, np.uint8) == 10)
+    ends = newlines if chunk.endswith(b"\n") else np.append(newlines, len(chunk))
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    for first in range(0, len(starts), BATCH_ROWS):
+        yield starts[first : first + BATCH_ROWS], ends[first : first + BATCH_ROWS]
+
+
+def _batch(
+    chunk: bytes, starts: np.ndarray, ends: np.ndarray, number: int, relative: str, source: Source
+) -> Iterator[Batch]:
+    """Rows of some lines: those whose text the kernel found, and among them those that were parsed whole."""
+    from dataflow.kernels.json_text import FOUND, UNUSUAL, text_values  # compiled code: not for `--help`
+
+    if number == 0 and chunk.startswith(_BOM):
+        starts[0] += len(_BOM)
+    content = np.frombuffer(chunk, np.uint8)
+    state, begins, afters, offsets, values = text_values(content, starts, ends, source.fields.text)
+    state[(state == FOUND) & (ends - starts > source.max_record_bytes)] = UNUSUAL
+    if source.fields.text in (source.fields.id, source.fields.url, source.fields.date):
+        state[state == FOUND] = UNUSUAL
+    texts = _texts(offsets, values, state)
+    found: list[int] = []
+    described: list[tuple[str | None, str | None, str | None, str]] = []
+    builder = Builder(relative)
+    lines_of_chunk = zip(
+        state.tolist(), starts.tolist(), ends.tolist(), begins.tolist(), afters.tolist(), strict=True
+    )
+    for i, (what, start, end, begin, after) in enumerate(lines_of_chunk):
+        if what == FOUND:
+            about = _about(chunk[start:begin] + b'""' + chunk[after:end], source.fields)
+            if about is not None:
+                found.append(i)
+                described.append(about)
+                continue
+        elif what != UNUSUAL:
+            continue  # a blank line
+        long = end - start > source.max_record_bytes
+        line = LongLine(chunk[start : start + RAW_BYTES], end - start) if long else chunk[start:end]
+        add_record(builder, _record(line, relative, number + i, source), source.fields)
+    columns: list[tuple[Any, ...]] = list(zip(*described, strict=True)) or [()] * 4
+    kept = texts if len(found) == len(texts) else texts.take(pa.array(found, pa.int64()))
+    documents = pa.RecordBatch.from_arrays(
+        [
+            pa.array(np.asarray(found, np.int64) + number),
+            pa.repeat(relative, len(found)),
+            kept,
+            *(pa.array(column, pa.string()) for column in columns),
+            pc.binary_length(kept),
+        ],
+        schema=READ,
+    )
+    for others in builder.take(last=True):
+        if others.documents.num_rows:
+            documents = pa.concat_batches([documents, others.documents])
+            documents = documents.take(pc.sort_indices(documents.column("record")))
+        yield Batch(documents, others.rejects)
+        return
+    if found:
+        yield Batch(documents, builder.rejects())
+
+
+def _texts(offsets: np.ndarray, values: np.ndarray, state: np.ndarray) -> pa.LargeStringArray:
+    """The values as strings; a line whose value is no UTF-8 becomes one to be parsed whole."""
+    from dataflow.kernels.json_text import FOUND, UNUSUAL
+
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(values)]
+    texts = pa.Array.from_buffers(pa.large_string(), len(state), buffers)
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        raw = values.tobytes()
+        for i in np.flatnonzero(state == FOUND):
+            try:
+                raw[offsets[i] : offsets[i + 1]].decode()
+            except UnicodeDecodeError:
+                state[i] = UNUSUAL
+    return texts
+
+
+def _about(line: bytes, fields: Fields) -> tuple[str | None, str | None, str | None, str] | None:
+    """Id, url, date and metadata of a line without its text; None where it must be parsed whole to say why not."""
+    try:
+        return describe(orjson.loads(line), fields)
+    except ValueError:
+        return None
+
+
+def _record(line: bytes | LongLine, relative: str, number: int, source: Source) -> Record:
+    if isinstance(line, LongLine):
+        reason = f"line_too_long: {line.n_bytes} bytes, at most {source.max_record_bytes} are read"
+        return Record(number, relative, None, reason, line.raw, line.n_bytes)
+    if number == 0:
+        line = line.removeprefix(_BOM)
     raw, reason, value = line[:RAW_BYTES], "", None
-    if isinstance(line, _TooLong):
-        reason = f"line_too_long: {line.n_bytes} bytes, at most {LINE_BYTES} are read"
-        return Record(number, relative, None, reason, raw, line.n_bytes)
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -118,62 +195,3 @@ def parse_reason(error: orjson.JSONDecodeError) -> str:
         if sign in message and not (word == "lone_surrogate" and "not valid UTF-8" in message):
             return f"{word}: {message}"
     return f"malformed_json: {message}"
-
-
-def read_json(path: str, relative: str) -> Iterator[Record]:
-    """Every record of a JSON file: the objects of an array, one object, or objects one a line."""
-    if _begins_with_an_object(path):
-        yield from read_lines(path, relative)
-        return
-    content, reason = _whole(path)
-    text = content.removeprefix(_BOM).lstrip()
-    value: object = None
-    if text and not reason:
-        try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            if not text.startswith(b"["):
-                yield from read_lines(path, relative)
-                return
-            reason = parse_reason(error)
-    if reason:
-        yield Record(0, relative, None, reason, content[:RAW_BYTES], len(content))
-    elif text:
-        for number, item in enumerate(value if type(value) is list else [value]):
-            yield _item(item, relative, number)
-
-
-def _item(item: object, relative: str, number: int) -> Record:
-    try:
-        raw = to_json(item).encode()
-    except ValueError as error:
-        return Record(number, relative, None, str(error), b"", 0)
-    if type(item) is dict:
-        return Record(number, relative, item, "", raw[:RAW_BYTES], len(raw))
-    reason = f"not_an_object: the item is a {type(item).__name__}"
-    return Record(number, relative, None, reason, raw[:RAW_BYTES], len(raw))
-
-
-def _begins_with_an_object(path: str) -> bool:
-    try:
-        first = next((line for line in lines(blocks(path)) if line and not line.isspace()), b"")
-        return type(orjson.loads(first.removeprefix(_BOM))) is dict
-    except (Damaged, orjson.JSONDecodeError):
-        return False
-
-
-def _whole(path: str) -> tuple[bytes, str]:
-    """The file up to the limit of an array, and what is wrong with it."""
-    parts: list[bytes] = []
-    n_bytes = 0
-    try:
-        for block in blocks(path):
-            parts.append(block)
-            n_bytes += len(block)
-            if n_bytes > ARRAY_BYTES:
-                return b"".join(
-                    parts
-                ), f"too_large: an array of more than {ARRAY_BYTES} bytes; write it as JSONL"
-    except Damaged as damage:
-        return b"".join(parts) or damage.raw, damage.reason
-    return b"".join(parts), ""

@@ -7,14 +7,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from dataflow.config import Config
+from dataflow.config import Config, Size
 
-Format = Literal["jsonl", "json", "parquet", "text", "html", "warc", "wet", "arc"]
+Format = Literal[
+    "jsonl", "json", "parquet", "arrow", "hf", "csv", "tsv", "text", "html", "warc", "wet", "arc"
+]
 Kind = Literal["web", "prose", "code"]
 
 
 class Fields(Config):
-    """Which fields of a JSON record or columns of a Parquet file mean what; all others become metadata."""
+    """Which fields of a record or columns of a table mean what; all others become metadata.
+
+    A name with dots (`meta.url`) that no field has reaches into nested ones.
+    """
 
     text: str = "text"
     """The document itself: a string that every record must have."""
@@ -52,6 +57,13 @@ class Source(Config):
 
     limit: Annotated[int, Field(ge=1)] | None = None
     """At most so many records, for a trial; left out, all of them."""
+
+    max_record_bytes: Annotated[Size, Field(ge=1)] = 256_000_000
+    """A longer line, row, page or text file is quarantined, and is never held in memory where it is streamed."""
+
+    max_ratio: Annotated[int, Field(ge=1)] = 1000
+    """A packed file that unpacks to more than so many times its size (and 1 MB) is read up to there: real text
+    stays below 30, logs below 300."""
 
     @field_validator("path")
     @classmethod

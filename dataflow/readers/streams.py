@@ -29,6 +29,7 @@ _FREE_BYTES = 1 << 20  # what any file may unpack to, whatever the ratio
 _DECOMPRESSED_BYTES = 1 << 20
 _ZSTD_INPUT_BYTES = 1 << 13  # zstd's decoder has no limit on output: small bites bound what a bomb can make
 _ZSTD_WINDOW = 1 << 31  # files packed with --long=31 are common among data dumps
+_REFUSED: Any = isal_zlib.error  # its stub says an instance
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_FRAME = b"\x28\xb5\x2f\xfd"
 _ZSTD_MAGICS = (_ZSTD_FRAME, *(bytes([n, 0x2A, 0x4D, 0x18]) for n in range(0x50, 0x60)))
@@ -208,7 +209,7 @@ def _gunzip(stream: IO[bytes], start: int, end: int | None) -> Iterator[tuple[in
                 for out in _outputs(decoder, block):
                     given += len(out)
                     yield member, after, out
-            except isal_zlib.IsalError:
+            except _REFUSED:
                 yield from _gunzip_slowly(stream, member, end, given)
                 return
             block = decoder.unused_data if decoder.eof else b""

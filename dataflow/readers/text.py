@@ -1,40 +1,42 @@
-"""A text file is one document, in UTF-8 (or UTF-16 where a byte order mark says so)."""
+"""A text file is one document, in UTF-8 (or UTF-16 or UTF-32 where a byte order mark says so)."""
 
-import codecs
 from collections.abc import Iterator
 
 from dataflow.readers.batches import RAW_BYTES, Batch, Builder
-from dataflow.readers.streams import Damaged, blocks
+from dataflow.readers.pieces import Piece
+from dataflow.readers.source import Source
+from dataflow.readers.streams import MAX_RATIO, Damaged, blocks, utf8_blocks
 
 FILE_BYTES = 256 << 20
-"""A longer text or HTML file is quarantined: as one document it would not pass through any later step."""
-
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""A longer HTML file is quarantined."""
 
 
-def whole(path: str) -> bytes:
-    """All bytes of a file, decompressed; ``Damaged`` where they cannot be had or are too many."""
+def whole(path: str, limit: int = FILE_BYTES, max_ratio: int = MAX_RATIO, as_utf8: bool = False) -> bytes:
+    """All bytes of a file, decompressed; ``Damaged`` where they cannot be had or are more than ``limit``."""
     parts: list[bytes] = []
     n_bytes = 0
+    stream = (utf8_blocks if as_utf8 else blocks)(path, max_ratio=max_ratio)
     try:
-        for block in blocks(path):
+        for block in stream:
             parts.append(block)
             n_bytes += len(block)
-            if n_bytes > FILE_BYTES:
-                raise Damaged(f"too_large: more than {FILE_BYTES} bytes in one document")
+            if n_bytes > limit:
+                raise Damaged(f"too_large: more than {limit} bytes in one document")
     except Damaged as damage:
         raise Damaged(
             damage.reason, b"".join(parts)[:RAW_BYTES] or damage.raw, n_bytes or damage.bytes_in
         ) from None
+    finally:
+        stream.close()
     return b"".join(parts)
 
 
-def read(path: str, relative: str) -> Iterator[Batch]:
+def read(piece: Piece, source: Source) -> Iterator[Batch]:
     """The file as one document, record 0."""
-    builder = Builder(relative)
+    builder = Builder(piece.relative)
     try:
-        content = whole(path)
-        text = content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
+        content = whole(piece.path, source.max_record_bytes, source.max_ratio, as_utf8=True)
+        text = content.decode("utf-8-sig")
         if text:
             builder.document(0, text, bytes_in=len(content))
         else:

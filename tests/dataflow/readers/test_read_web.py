@@ -188,7 +188,8 @@ def test_every_record_of_a_real_archive_has_one_row(name):
     if name.endswith(".gz") and "clipped" not in name:
         content = gzip.decompress(content)
     if name.endswith((".warc", ".warc.gz")) and "clipped" not in name:
-        assert len(numbers) == len(re.findall(rb"WARC/[0-9.]+\r?\n", content))
+        between = [r for r in rejects if "no version line" in r["reason"]]  # bytes that no record claims
+        assert len(numbers) - len(between) == len(re.findall(rb"WARC/[0-9.]+\r?\n", content))
     expected = DOCUMENTS.get(name.removeprefix("fixtures/"))
     assert expected is None or len(documents) == expected
     assert all(document["text"].strip() for document in documents)
