@@ -1,4 +1,7 @@
-"""What looks at a finished (or unfinished) run and changes nothing: stats, explain, sample, whatif, check, signals."""
+"""What looks at a finished (or unfinished) run and changes nothing: stats, explain, sample, whatif, check, signals.
+
+The rooms behind each are imported when asked for: a question should not wait for the others' modules.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -6,29 +9,25 @@ from contextlib import contextmanager
 
 import duckdb
 
-from dataflow.catalog import check as checks
-from dataflow.catalog import explain as explaining
-from dataflow.catalog import sample as sampling
-from dataflow.catalog import whatif as asking
-from dataflow.catalog.recipe import rules_of_run
 from dataflow.catalog.render import harmless, show
-from dataflow.catalog.stats import standard
 from dataflow.catalog.table import Table, query
 from dataflow.catalog.views import connect, refresh_if_moved
 from dataflow.errors import DataflowError, RecipeError
-from dataflow.rules.evaluate import load_set, set_names
-from dataflow.signals.table import SIGNALS
 from dataflow.store.storage import Storage
 
 
 def stats(out: str, sql: str) -> None:
     """The standard tables, or the answer to a query."""
+    from dataflow.catalog.stats import standard
+
     with _catalog(out) as con:
         show([query(con, sql)] if sql else standard(con))
 
 
 def explain(out: str, name: str) -> None:
     """The story of one record."""
+    from dataflow.catalog import explain as explaining
+
     with _catalog(out) as con:
         story = explaining.explain(con, name)
         show(story.tables)
@@ -40,6 +39,8 @@ def explain(out: str, name: str) -> None:
 
 def sample(out: str, rule: str, fate: str, count: int, seed: int) -> None:
     """Some documents of a rule or a fate."""
+    from dataflow.catalog import sample as sampling
+
     with _catalog(out) as con:
         found = sampling.sample(con, rule or None, fate or None, count, seed)
         if not found:
@@ -55,11 +56,21 @@ def sample(out: str, rule: str, fate: str, count: int, seed: int) -> None:
 
 def whatif(out: str, changes: list[str], drop: list[str]) -> None:
     """Before and after a change of rules."""
+    from dataflow.catalog import whatif as asking
+    from dataflow.catalog.recipe import recipe_of_run, rules_as_written
+
     replaced = dict(_rule_and_condition(change) for change in changes)
     with _catalog(out) as con:
-        before = rules_of_run(con)
+        recipe = recipe_of_run(con)
+        before = rules_as_written(con)
         after = asking.changed_rules(before, replaced, drop, con)
-        change = asking.whatif(con, before, after)
+        change = asking.whatif(
+            con,
+            before,
+            after,
+            bytes_per_token=(recipe.get("mixture") or {}).get("bytes_per_token", 4.0),
+            survivor=(recipe.get("dedup") or {}).get("survivor", "n_bytes DESC"),
+        )
         show(change.tables)
         if change.undecided:
             print(
@@ -70,6 +81,8 @@ def whatif(out: str, changes: list[str], drop: list[str]) -> None:
 
 def check(out: str) -> None:
     """Every check; what is wrong, one line each."""
+    from dataflow.catalog import check as checks
+
     store = Storage(out)
     with _catalog(out) as con:
         records, sources = con.execute("SELECT count(*), count(DISTINCT source) FROM ledger").fetchall()[0]
@@ -86,6 +99,9 @@ def check(out: str) -> None:
 
 def signals() -> None:
     """Signals and rules with their definitions."""
+    from dataflow.rules.evaluate import load_set, set_names
+    from dataflow.signals.table import SIGNALS
+
     rows = tuple((signal.name, signal.unit, signal.definition, signal.reference) for signal in SIGNALS)
     rules = tuple(
         (name, line.keep, line.where, found.reference)

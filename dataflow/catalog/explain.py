@@ -12,8 +12,9 @@ from typing import Any
 
 import duckdb
 
+from dataflow.catalog.judge import Judgement, judge
 from dataflow.catalog.recipe import rules_of_run
-from dataflow.catalog.sample import EXCERPT_CHARACTERS, Judgement, excerpts, judge
+from dataflow.catalog.sample import EXCERPT_CHARACTERS, excerpts
 from dataflow.catalog.table import Table, ask
 from dataflow.errors import RecipeError
 

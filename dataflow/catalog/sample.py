@@ -6,30 +6,16 @@ any order of files. Only the texts of the documents shown are read, and of those
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 
+from dataflow.catalog.judge import Judgement, judge, shown_values
 from dataflow.catalog.ledger import FATES
-from dataflow.catalog.recipe import rules_of_run, signal_columns
+from dataflow.catalog.recipe import rules_of_run
 from dataflow.config import nearest
 from dataflow.errors import RecipeError
-from dataflow.rules.evaluate import Rule
-from dataflow.rules.sql import Checker, quote_name
 
 EXCERPT_CHARACTERS = 400
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """One document before one rule: the condition, the values it was decided by."""
-
-    rule: str
-    set: str
-    keep: str
-    applies: bool  # whether the rule is about this document
-    fails: bool
-    values: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -82,34 +68,7 @@ def sample(
 
 def verdict(judgement: Judgement) -> str:
     """``min_words: n_words = 3, keep n_words >= 20``."""
-    values = ", ".join(f"{name} = {_short(value)}" for name, value in judgement.values.items())
-    return f"{judgement.rule}: {values}, keep {judgement.keep}"
-
-
-def judge(
-    con: duckdb.DuckDBPyConnection, ids: Sequence[str], rules: Sequence[Rule]
-) -> dict[str, list[Judgement]]:
-    """Every rule applied to the documents named, with the signals that each condition reads."""
-    checker = Checker(signal_columns(con))
-    reads = [checker.reads(rule.keep) for rule in rules]
-    columns = sorted(set().union(*reads))
-    verdicts = [
-        f"(({rule.where}) IS TRUE), (CASE WHEN ({rule.where}) THEN NOT ({rule.keep}) END IS TRUE)"
-        for rule in rules
-    ]
-    selected = ", ".join(["id", *map(quote_name, columns), *verdicts])
-    rows = con.execute(
-        f"SELECT {selected} FROM stored.signals WHERE list_contains(?, id)", [list(ids)]
-    ).fetchall()
-    judged = {}
-    for row in rows:
-        values = dict(zip(columns, row[1:], strict=False))
-        flags = row[1 + len(columns) :]
-        judged[row[0]] = [
-            Judgement(rule.name, rule.set, rule.keep, applies, fails, {name: values[name] for name in names})
-            for rule, names, applies, fails in zip(rules, reads, flags[::2], flags[1::2], strict=True)
-        ]
-    return judged
+    return f"{judgement.rule}: {shown_values(judgement)}, keep {judgement.keep}"
 
 
 def excerpts(con: duckdb.DuckDBPyConnection, ids: Sequence[str], n_characters: int) -> dict[str, str]:
@@ -147,7 +106,3 @@ def _refuse_unknown(con: duckdb.DuckDBPyConnection, rule: str, rules: list[str])
     seen = [row[0] for row in con.execute("SELECT DISTINCT unnest(reasons) FROM ledger").fetchall()]
     if rule not in seen:
         raise RecipeError(f'no rule or reason is named "{rule}"', "--rule", nearest(rule, [*rules, *seen]))
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

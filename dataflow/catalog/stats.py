@@ -68,12 +68,12 @@ def funnel_by_language(con: duckdb.DuckDBPyConnection) -> Table:
     return ask(con, largest + _with_total("language", _FUNNEL, from_, order), "Documents by language")
 
 
-def largest_languages(table: str) -> str:
-    """A WITH clause that names the languages of ``table`` that ``SHOWN_LANGUAGE`` leaves as they are."""
+def largest_languages(table: str, size: str = "count(*)") -> str:
+    """A WITH clause that names the languages of ``table``, by ``size``, that ``SHOWN_LANGUAGE`` leaves as they are."""
     return f"""
         WITH largest AS (
             SELECT coalesce(language, 'unknown') AS label FROM {table}
-            GROUP BY label ORDER BY count(*) DESC, label LIMIT {LANGUAGES_SHOWN}
+            GROUP BY label ORDER BY {size} DESC, label LIMIT {LANGUAGES_SHOWN}
         )
     """
 

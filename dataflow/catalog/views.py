@@ -34,7 +34,7 @@ from dataflow.store.documents import (
 )
 from dataflow.store.storage import Storage
 
-VERSION = 2  # raise when the views change: an older catalog.duckdb is then written anew
+VERSION = 3  # raise when the views change: an older catalog.duckdb is then written anew
 CATALOG = "catalog.duckdb"
 # Nothing is ever downloaded: parquet and json are inside DuckDB's wheel.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -175,6 +175,7 @@ def _create_views(connection: duckdb.DuckDBPyConnection, store: Storage) -> None
         f"SELECT {quote(store.root)} AS root, {VERSION} AS version, {_list(present)}::VARCHAR[] AS steps",
     )
     _create(connection, "stored.recipe", _recipe_sql(store))
+    _create(connection, "stored.manifests", _manifests_sql(store))
     _create(connection, "stored.runs", _runs_sql(store))
     for name, sql in VIEWS.items():
         _create(connection, name, sql)
@@ -218,6 +219,17 @@ def _recipe_sql(store: Storage) -> str:
     if not store.exists("recipe.json"):
         return "SELECT NULL::VARCHAR AS content WHERE false"
     return f"SELECT content FROM read_text({quote(_glob_escaped(_base(store)) + '/recipe.json')})"
+
+
+def _manifests_sql(store: Storage) -> str:
+    """Manifests as they lie on disk, with the step of each."""
+    if not store.exists("manifests"):
+        return "SELECT NULL::VARCHAR AS step, NULL::VARCHAR AS content WHERE false"
+    base = f"{_base(store)}/manifests/"
+    return (
+        f"SELECT split_part(filename[{len(base) + 1}:], '/', 1) AS step, content "
+        f"FROM read_text({quote(_glob_escaped(base) + '**/*.json')})"
+    )
 
 
 def _runs_sql(store: Storage) -> str:

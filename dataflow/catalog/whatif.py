@@ -1,10 +1,13 @@
-"""What other rules would keep, in a second and without reading a text.
+"""What other rules would keep, in a second or two for a million documents, without reading a text.
 
-Rules are SQL over stored signals, so both sets of them are applied in one scan, and what later steps
-decided is taken as it stands. Two things are estimates. Where a survivor would now fail, the longest
-document left in its group takes its place. A document that is newly kept was never looked at by
-deduplication or decontamination: it counts as unique and clean, and ``Change.undecided`` says how many
-there are.
+The step ``filter`` recorded every rule that a document fails. So where the recipe's rules change, only those
+that change are computed: a document passes the new ones if no other rule spoke against it and the new ones do
+not. Decisions stand row for row beside signals, so the two are laid side by side and not joined. (Where the
+decisions are not of the recipe's rules, all rules are computed, which takes a few times as long.)
+
+What later steps decided is taken as it stands, and two things are estimates. Where a survivor would now fail,
+the next of its group in survivor order takes its place. A document that is newly kept was never looked at by
+deduplication or decontamination: it counts as unique and clean, and ``Change.undecided`` says how many there are.
 """
 
 from collections.abc import Sequence
@@ -12,14 +15,15 @@ from dataclasses import dataclass
 
 import duckdb
 
-from dataflow.catalog.recipe import signal_columns
+from dataflow.catalog.judge import judge, shown_values
+from dataflow.catalog.recipe import decided_by, signal_columns
 from dataflow.catalog.stats import SHOWN_LANGUAGE, largest_languages
 from dataflow.catalog.table import Table, ask
 from dataflow.config import nearest
-from dataflow.errors import RecipeError
+from dataflow.errors import DataflowError, RecipeError
 from dataflow.rules.config import Rules
-from dataflow.rules.evaluate import Rule, active_rules, fails_sql, reasons_sql
-from dataflow.rules.sql import quote
+from dataflow.rules.evaluate import Rule, active_rules, fails_sql
+from dataflow.rules.sql import Checker, quote, quote_name
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,8 @@ class Change:
 
     by_source: Table
     by_language: Table
-    newly_kept: Table  # some of them, with the rules that drop them now
-    newly_dropped: Table  # some of them, with the rules that would
+    newly_kept: Table  # some of them, a row for each rule that drops them now
+    newly_dropped: Table  # some of them, a row for each rule that would
     undecided: int  # documents newly kept, not yet looked at by dedup
 
     @property
@@ -68,102 +72,243 @@ def whatif(
     rules_after: Sequence[Rule],
     *,
     bytes_per_token: float = 4.0,
+    survivor: str = "n_bytes DESC",
     n_samples: int = 5,
     seed: int = 1,
 ) -> Change:
     """Kept documents, bytes and estimated tokens before and after, and documents that change sides.
 
-    ``kept`` is what the ledger means by it: passed, not a duplicate, not contaminated. Tokens are counted
-    where the signals have ``n_tokens``, else taken as bytes / ``bytes_per_token``.
+    Args:
+        con: the catalog of a run.
+        rules_before: the rules that documents are kept by now.
+        rules_after: other rules; both as ``active_rules`` or ``changed_rules`` returned them.
+        bytes_per_token: tokens are counted where the signals have ``n_tokens``, else taken as bytes by this.
+        survivor: the recipe's sort key of duplicates.
+        n_samples: documents to show of each kind of flip.
+        seed: draws other ones.
+
+    ``kept`` is what the ledger means by it: passed, not a duplicate, not contaminated.
     """
-    columns = signal_columns(con).names
-    language = "coalesce(language, 'unknown')" if "language" in columns else "'unknown'"
+    names = signal_columns(con).names
+    language = "coalesce(language, 'unknown')" if "language" in names else "'unknown'"
     tokens = f"n_bytes / {float(bytes_per_token)!r}"
-    if "n_tokens" in columns:
+    if "n_tokens" in names:
         tokens = f"coalesce(n_tokens, {tokens})"
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE whatif AS " + _judged_sql(rules_before, rules_after, language, tokens)
+    keys = (
+        ["n_bytes"]
+        if survivor == "n_bytes DESC"
+        else Checker(signal_columns(con)).order(survivor, "survivor")
     )
+    verdicts = _read_sql if decided_by(con, rules_before) else _computed_sql
+    columns = {"w_language": language, "w_tokens": tokens}
+    columns |= {quote_name(key): quote_name(key) for key in {"id", "source", "n_bytes", *keys}}
     try:
-        undecided = con.execute("SELECT count(*) FROM whatif WHERE after AND NOT passed_before").fetchall()[
-            0
-        ][0]
+        con.execute(_judged_sql(con, verdicts(rules_before, rules_after, columns)))
+        _refuse_misplaced(con)
+        con.execute(_kept_sql(survivor))
+        con.execute(_COUNTED)
+        undecided = con.execute("SELECT coalesce(sum(undecided), 0)::BIGINT FROM w_counted").fetchall()[0][0]
+        kept, dropped = (
+            _drawn(con, where, n_samples, seed)
+            for where in ("kept_after AND NOT kept_before", "kept_before AND NOT kept_after")
+        )
+        shown = _shown(con, _changed(rules_before, rules_after), [*kept, *dropped])
         return Change(
             by_source=_compare(con, "source"),
             by_language=_compare(con, "language"),
-            newly_kept=_flips(con, "after AND NOT before", rules_before, "Newly kept", n_samples, seed),
-            newly_dropped=_flips(con, "before AND NOT after", rules_after, "Newly dropped", n_samples, seed),
+            newly_kept=Table("Newly kept", _FLIP, tuple(row for flip in kept for row in shown[flip.id])),
+            newly_dropped=Table(
+                "Newly dropped", _FLIP, tuple(row for flip in dropped for row in shown[flip.id])
+            ),
             undecided=int(undecided),
         )
     finally:
-        con.execute("DROP TABLE whatif")
+        for name in ("w_judged", "w_members", "w_counted"):
+            con.execute(f"DROP TABLE IF EXISTS {name}")
+
+
+# A verdict on every document -----------------------------------------------------------------------------------
+
+
+def _read_sql(before: Sequence[Rule], after: Sequence[Rule], columns: dict[str, str]) -> str:
+    """Verdicts from decisions/filter, and from the rules that change."""
+    changed = [rule.name for rule in before if rule not in after]
+    new = _passes([rule for rule in after if rule not in before])
+    names = ", ".join(map(quote, changed))
+    spared = f"""
+        CASE WHEN passed THEN true WHEN len(reasons) > {len(changed)} THEN false
+            ELSE list_has_all([{names}]::VARCHAR[], reasons) END
+    """
+    # Lists are slow to lay beside other columns: what is asked of them is asked before.
+    decided = f"SELECT passed AS w_passed, {spared if changed else 'passed'} AS w_spared FROM stored.filter"
+    chosen = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
+    return (
+        f"SELECT {chosen}, w_passed AS w_before, CASE WHEN w_spared THEN {new} ELSE false END AS w_after "
+        f"FROM stored.signals POSITIONAL JOIN ({decided})"
+    )
+
+
+def _computed_sql(before: Sequence[Rule], after: Sequence[Rule], columns: dict[str, str]) -> str:
+    """Verdicts from all rules, those that both sides have computed once."""
+    shared = _passes([rule for rule in before if rule in after])
+    old = _passes([rule for rule in before if rule not in after])
+    new = _passes([rule for rule in after if rule not in before])
+    chosen = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
+    return (
+        f"SELECT * EXCLUDE (w_shared), w_shared AND w_old AS w_before, w_shared AND w_new AS w_after FROM "
+        f"(SELECT {chosen}, {shared} AS w_shared, {old} AS w_old, {new} AS w_new FROM stored.signals)"
+    )
 
 
 def _passes(rules: Sequence[Rule]) -> str:
     return " AND ".join(f"({fails_sql(rule)}) IS NOT TRUE" for rule in rules) or "true"
 
 
-def _judged_sql(before: Sequence[Rule], after: Sequence[Rule], language: str, tokens: str) -> str:
-    """A row for each document with both verdicts; its id only where they differ: ids are most bytes."""
-    shared = [rule for rule in before if rule in after]
-    only_before = _passes([rule for rule in before if rule not in shared])
-    only_after = _passes([rule for rule in after if rule not in shared])
-    group = "PARTITION BY survivor, {side} ORDER BY id = survivor DESC, n_bytes DESC, id"
-    leads = f"id = first_value(id) OVER ({group})"
-    leads_before, leads_after = leads.format(side="before"), leads.format(side="after")
-    return f"""
-        WITH passed AS (
-            SELECT * EXCLUDE (shared), shared AND only_before AS before, shared AND only_after AS after
-            FROM (
-                SELECT id, source, {language} AS language, n_bytes, {tokens} AS tokens,
-                    {_passes(shared)} AS shared, {only_before} AS only_before, {only_after} AS only_after
-                FROM stored.signals
-            )
-        ), members AS (
-            SELECT id, {leads_before} AS leads_before, {leads_after} AS leads_after
-            FROM stored.dedup JOIN (SELECT id, n_bytes, before, after FROM passed) USING (id)
-        ), contaminated AS (
-            SELECT DISTINCT id, true AS hit FROM stored.contamination
-        ), kept AS (
-            SELECT id, source, language, n_bytes, tokens, before AS passed_before,
-                before AND leads_before IS NOT FALSE AND hit IS NULL AS before,
-                after AND leads_after IS NOT FALSE AND hit IS NULL AS after
-            FROM passed LEFT JOIN members USING (id) LEFT JOIN contaminated USING (id)
+def _judged_sql(con: duckdb.DuckDBPyConnection, verdicts: str) -> str:
+    """One row a document; its id only where it may be asked for, for ids are most of the bytes."""
+    steps = con.execute("SELECT steps FROM stored.about").fetchall()[0][0]
+    clean, hits = "true", ""
+    if "contamination" in steps:
+        clean, hits = (
+            "hit IS NULL",
+            "LEFT JOIN (SELECT DISTINCT id AS hit FROM stored.contamination) ON hit = j.id",
         )
-        SELECT * REPLACE (CASE WHEN before <> after THEN id END AS id) FROM kept
+    return f"""
+        CREATE OR REPLACE TEMP TABLE w_judged AS
+        SELECT j.* REPLACE (CASE WHEN w_survivor IS NOT NULL OR w_before <> w_after THEN j.id END AS id),
+            w_survivor, {clean} AS w_clean
+        FROM ({verdicts}) AS j
+        LEFT JOIN (SELECT id AS w_id, survivor AS w_survivor FROM stored.dedup) ON w_id = j.id {hits}
     """
 
 
-def _compare(con: duckdb.DuckDBPyConnection, key: str) -> Table:
-    sides = ", ".join(
-        f"coalesce(sum({figure}) FILTER ({side}), 0)::BIGINT AS {name}_{side}"
-        for name, figure in (("documents", "1"), ("bytes", "n_bytes"), ("tokens", "tokens"))
-        for side in ("before", "after")
+def _refuse_misplaced(con: duckdb.DuckDBPyConnection) -> None:
+    """Tables of different lengths laid side by side leave rows with one half missing."""
+    if con.execute("SELECT bool_or(w_before IS NULL OR source IS NULL) FROM w_judged").fetchall()[0][0]:
+        raise DataflowError(
+            "signals and decisions are not of the same documents",
+            "decisions/filter",
+            "Run `dataflow run` with the recipe again, or `dataflow check` to see more.",
+        )
+
+
+# Who leads a group of duplicates -------------------------------------------------------------------------------
+
+
+def _kept_sql(survivor: str) -> str:
+    """Kept or not, before and after: of a group of duplicates one document, its survivor or the next in line."""
+    leads = {
+        side: f"w_clean AND w_{side} AND (id = w_survivor OR id IN (FROM heirs_{side}))" for side in _SIDES
+    }
+    heirs = ", ".join(
+        f"""
+        heirs_{side} AS (
+            SELECT first(id ORDER BY {survivor}, id) FROM members
+            WHERE w_{side} AND w_survivor IN (SELECT id FROM members WHERE id = w_survivor AND NOT w_{side})
+            GROUP BY w_survivor
+        )"""
+        for side in _SIDES
     )
-    judged = f"SELECT * REPLACE ({SHOWN_LANGUAGE} AS language) FROM whatif"
+    return f"""
+        CREATE OR REPLACE TEMP TABLE w_members AS
+        WITH members AS (FROM w_judged WHERE w_survivor IS NOT NULL), {heirs}
+        SELECT {_KEPT}, {leads["before"]} AS kept_before, {leads["after"]} AS kept_after FROM members
+    """
+
+
+_SIDES = ("before", "after")
+_KEPT = "id, source, w_language AS language, n_bytes, w_tokens AS tokens, w_survivor AS survivor, w_before AS passed"
+_ALL = f"""(
+    SELECT {_KEPT}, w_before AND w_clean AS kept_before, w_after AND w_clean AS kept_after
+    FROM w_judged WHERE w_survivor IS NULL
+    UNION ALL FROM w_members
+)"""
+"""Every document, kept or not before and after."""
+
+
+# Figures -------------------------------------------------------------------------------------------------------
+
+_FIGURES = (("documents", "1"), ("bytes", "n_bytes"), ("tokens", "tokens"))
+_NAMES = [f"{name}_{side}" for name, _ in _FIGURES for side in _SIDES]
+_SUMS = ", ".join(
+    f"coalesce(sum({figure}) FILTER (kept_{side}), 0) AS {name}_{side}"
+    for name, figure in _FIGURES
+    for side in _SIDES
+)
+_COUNTED = f"""
+    CREATE OR REPLACE TEMP TABLE w_counted AS
+    SELECT source, language, count(*) AS documents, {_SUMS},
+        count(*) FILTER (kept_after AND NOT kept_before) AS newly_kept,
+        count(*) FILTER (kept_before AND NOT kept_after) AS newly_dropped,
+        count(*) FILTER (kept_after AND NOT passed) AS undecided
+    FROM {_ALL} GROUP BY source, language
+"""
+
+
+def _compare(con: duckdb.DuckDBPyConnection, key: str) -> Table:
+    sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in (*_NAMES, "newly_kept", "newly_dropped"))
+    shown = f"SELECT * REPLACE ({SHOWN_LANGUAGE} AS language) FROM w_counted"
     sql = f"""
-        {largest_languages("whatif")}
-        SELECT CASE WHEN grouping({key}) = 1 THEN 'all' ELSE {key} END AS {key}, {sides},
-            count(*) FILTER (after AND NOT before) AS newly_kept,
-            count(*) FILTER (before AND NOT after) AS newly_dropped
-        FROM ({judged}) GROUP BY GROUPING SETS (({key}), ()) HAVING count(*) > 0
-        ORDER BY grouping({key}), {key} = 'other', count(*) DESC, {key}
+        {largest_languages("w_counted", "sum(documents)")}
+        SELECT CASE WHEN grouping({key}) = 1 THEN 'all' ELSE {key} END AS {key}, {sums}
+        FROM ({shown}) GROUP BY GROUPING SETS (({key}), ()) HAVING count(*) > 0
+        ORDER BY grouping({key}), {key} = 'other', sum(documents) DESC, {key}
     """
     return ask(con, sql, f"Kept by {key}")
 
 
-def _flips(
-    con: duckdb.DuckDBPyConnection, where: str, rules: Sequence[Rule], title: str, n_samples: int, seed: int
-) -> Table:
-    """Some documents that change sides, drawn by a seeded hash, and the rules that speak against them."""
-    draw = f"ORDER BY md5({quote(f'{seed}:')} || id), id LIMIT {int(n_samples)}"
-    sql = f"""
-        WITH drawn AS (
-            SELECT id FROM whatif WHERE {where} {draw}
-        ), failing AS (
-            SELECT id, {reasons_sql(rules)} AS rules, n_bytes FROM stored.signals WHERE id IN (FROM drawn)
-        )
-        SELECT id, CASE WHEN len(rules) = 0 THEN ['duplicate'] ELSE rules END AS rules, n_bytes
-        FROM failing ORDER BY id
-    """
-    return ask(con, sql, title)
+# Documents that change sides -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _ChangedRule:
+    """A rule that is not the same on both sides; None where there is no such rule."""
+
+    before: Rule | None
+    after: Rule | None
+
+    @property
+    def conditions(self) -> tuple[str, str]:
+        """What it keeps now and what it would keep."""
+        return (self.before.keep if self.before else ""), (self.after.keep if self.after else "")
+
+
+def _changed(before: Sequence[Rule], after: Sequence[Rule]) -> dict[str, _ChangedRule]:
+    old = {rule.name: rule for rule in before if rule not in after}
+    new = {rule.name: rule for rule in after if rule not in before}
+    return {name: _ChangedRule(old.get(name), new.get(name)) for name in {**old, **new}}
+
+
+_FLIP = ("id", "bytes", "rule", "value", "keeps now", "would keep")
+
+
+@dataclass(frozen=True)
+class _Flip:
+    """A document that changes sides."""
+
+    id: str
+    n_bytes: int
+    survivor: str | None
+
+
+def _drawn(con: duckdb.DuckDBPyConnection, where: str, n: int, seed: int) -> list[_Flip]:
+    """Some documents that change sides, by a seeded hash of the id: the same on any machine."""
+    draw = f"ORDER BY md5({quote(f'{seed}:')} || id), id LIMIT {int(n)}"
+    rows = con.execute(f"SELECT id, n_bytes, survivor FROM {_ALL} WHERE {where} {draw}").fetchall()
+    return sorted((_Flip(*row) for row in rows), key=lambda flip: flip.id)
+
+
+def _shown(
+    con: duckdb.DuckDBPyConnection, changed: dict[str, _ChangedRule], flips: Sequence[_Flip]
+) -> dict[str, list[tuple[object, ...]]]:
+    """For each flip a row for each rule that speaks against it, on either side."""
+    both = [rule for one in changed.values() for rule in (one.before, one.after) if rule is not None]
+    judged = judge(con, [flip.id for flip in flips], both)
+    rows: dict[str, list[tuple[object, ...]]] = {}
+    for flip in flips:
+        failing = {one.rule: shown_values(one) for one in judged[flip.id] if one.fails}
+        rows[flip.id] = [
+            (flip.id, flip.n_bytes, name, values, *changed[name].conditions)
+            for name, values in failing.items()
+        ] or [(flip.id, flip.n_bytes, "duplicate", f"of {flip.survivor}", "", "")]
+    return rows

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from made_folder import EVERY_FATE, EVERY_UNREAD, Doc, rows, write_folder, write_instructions
 
 from dataflow import connect
@@ -16,9 +14,8 @@ from dataflow.catalog.recipe import rules_of_run
 from dataflow.catalog.render import show
 from dataflow.catalog.sample import sample, verdict
 from dataflow.catalog.table import Table, query
-from dataflow.catalog.whatif import changed_rules, whatif
+from dataflow.catalog.whatif import whatif
 from dataflow.errors import DataflowError, RecipeError
-from dataflow.rules.evaluate import Rule
 from dataflow.store.documents import tokens_schema
 from dataflow.store.storage import Storage
 
@@ -188,66 +185,3 @@ def test_an_unknown_rule_or_fate_names_the_nearest(
 ):
     with pytest.raises(RecipeError, match=f"Did you mean {said}"):
         sample(con, **question)
-
-
-# whatif
-
-
-def test_a_looser_rule_brings_a_document_back(con: duckdb.DuckDBPyConnection):
-    before = rules_of_run(con)
-    change = whatif(con, before, changed_rules(before, {"min_words": "n_words >= 1"}, [], con))
-    web = next(row for row in change.by_source.dicts() if row["source"] == "web")
-    assert (web["documents_before"], web["documents_after"], web["bytes_after"] - web["bytes_before"]) == (
-        3,
-        4,
-        5,
-    )
-    assert change.newly_kept.rows == (("web/a.jsonl#1", ["min_words"], 5),)
-    assert (change.newly_dropped.rows, change.undecided) == ((), 1)
-
-
-def test_a_rule_can_be_dropped_or_added_and_its_name_is_checked(con: duckdb.DuckDBPyConnection):
-    before = rules_of_run(con)
-    after = changed_rules(before, {"english": "language = 'en'"}, ["min_words"], con)
-    assert [rule.name for rule in after] == ["end_mark", "english"]
-    change = whatif(con, before, after)
-    assert [row["id"] for row in change.newly_dropped.dicts()] == ["books/part #2/b#1.txt#0"]
-    with pytest.raises(RecipeError, match="Did you mean"):
-        changed_rules(before, {}, ["min_word"], con)
-    with pytest.raises(RecipeError, match="unknown column"):
-        changed_rules(before, {"new": "n_wordz > 3"}, [], con)
-
-
-def test_where_a_survivor_falls_its_longest_duplicate_takes_its_place(tmp_path: Path):
-    docs = [
-        Doc("web/a#0", "x" * 30, signals={"n_words": 1}),
-        Doc("web/a#1", "x" * 10, duplicate_of="web/a#0", signals={"n_words": 9}),
-        Doc("web/a#2", "x" * 20, duplicate_of="web/a#0", signals={"n_words": 9}),
-    ]
-    con = connect(write_folder(str(tmp_path), docs))
-    change = whatif(con, [], [Rule("words", "n_words > 5")])
-    assert [row["id"] for row in change.newly_kept.dicts()] == ["web/a#2"]
-    assert [row["id"] for row in change.newly_dropped.dicts()] == ["web/a#0"]
-
-
-def test_tokens_are_counted_where_they_are_known_and_estimated_where_not(tmp_path: Path):
-    con = connect(write_folder(str(tmp_path), [Doc("web/a#0", "x" * 40)]))
-    assert whatif(con, [], [], bytes_per_token=5).by_source.dicts()[0]["tokens_before"] == 8
-
-
-@settings(max_examples=4, deadline=None)
-@given(words=st.lists(st.integers(0, 9), min_size=1, max_size=8), threshold=st.integers(0, 9))
-def test_before_is_what_the_ledger_says_and_the_flips_are_the_difference(
-    tmp_path_factory: pytest.TempPathFactory, words: list[int], threshold: int
-):
-    docs = [
-        Doc(f"web/a#{n}", failed=("words",) if count < 4 else (), signals={"n_words": count})
-        for n, count in enumerate(words)
-    ]
-    con = connect(write_folder(str(tmp_path_factory.mktemp("law")), docs))
-    change = whatif(con, [Rule("words", "n_words >= 4")], [Rule("words", f"n_words >= {threshold}")])
-    total = change.by_source.dicts()[-1]
-    kept = con.sql("SELECT count(*) FROM ledger WHERE fate = 'unused'").fetchall()[0][0]
-    assert total["documents_before"] == kept
-    assert total["documents_after"] - kept == total["newly_kept"] - total["newly_dropped"]
-    assert total["documents_after"] == sum(count >= threshold for count in words)
