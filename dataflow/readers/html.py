@@ -9,21 +9,18 @@ stray bytes do not change the charset of the rest.
 import codecs
 import re
 from collections.abc import Iterator
-from itertools import accumulate
 
-from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import bytes_to_str, detect_encoding, map_encoding_to_html5
 
-from dataflow.readers.batches import QUARANTINED, SKIPPED, Batch, Builder, Reject
+from dataflow.readers.batches import QUARANTINED, Batch, Builder, Reject, to_json
+from dataflow.readers.extract_head import describe
+from dataflow.readers.extraction import extract_text
 from dataflow.readers.source import Extract
 from dataflow.readers.streams import Damaged
 from dataflow.readers.text import whole
 
 HTML_BYTES = 64 << 20
 """A larger page is quarantined."""
-
-MAX_DEPTH = 2000
-"""Elements nested deeper are quarantined: extraction takes time quadratic in depth (5,000 levels: 1 s)."""
 
 _META = re.compile(rb"<meta[^>]{0,300}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.IGNORECASE)
 _META_BYTES = 4096
@@ -37,11 +34,6 @@ _WHATWG = {
 _MANY_BYTES = {"cp932", "cp949", "gb18030", "big5hkscs", "euc_jp", "iso2022_jp", "utf-16-le", "utf-16-be"}
 _ASCII = bytes(range(128))
 _STRAY_SHARE = 0.05  # replacement characters for each byte above ASCII; a wrong charset gives nearly 1
-_TAGS = re.compile(
-    r"<(/?)(?!(?:area|base|br|col|dd|dt|embed|hr|img|input|li|link|meta|option|p|param|source|td|th|tr|track|wbr)\b)"
-    r"[a-zA-Z]",
-    re.IGNORECASE,
-)
 
 
 def decode(content: bytes, declared: str | None = None) -> tuple[str, str]:
@@ -89,28 +81,19 @@ def _codec(name: str) -> str | None:
     return _WHATWG.get(mapped, mapped) if mapped else None
 
 
-def extract_text(html: str, extract: Extract) -> str:
-    """Main content of a page as plain text with its paragraphs and lists; ``Reject`` where there is none."""
-    del extract  # one engine so far
-    if html.count("<") > MAX_DEPTH and _depth(html) > MAX_DEPTH:
-        raise Reject(QUARANTINED, f"deep_nesting: elements nest deeper than {MAX_DEPTH}")
-    text: str = extract_plain_text(html, main_content=True, alt_texts=False, preserve_formatting=True)
-    if not (text := text.strip()):
-        raise Reject(SKIPPED, "no_text: nothing is left of the page's main content")
-    return text
+def page_text(
+    content: bytes, extract: Extract, charset: str | None = None, language: str | None = None
+) -> tuple[str, dict[str, str]]:
+    """Text of an HTML page and what is known of it; ``Reject`` where it has none.
 
-
-def _depth(html: str) -> int:
-    """Depth of elements, an upper bound: tags that need no closing are left out."""
-    return max(accumulate(-1 if slash else 1 for slash in _TAGS.findall(html)), default=0)
-
-
-def page_text(content: bytes, declared: str | None, extract: Extract) -> tuple[str, str]:
-    """Text and charset of an HTML page; ``Reject`` where it has none."""
+    ``charset`` and ``language`` are what the HTTP headers declare. Known are the ``charset`` it was read in, the
+    ``extractor`` that found the text, and, where the page tells them, its ``title`` and ``language_hint``.
+    """
     if len(content) > HTML_BYTES:
         raise Reject(QUARANTINED, f"too_large: a page of {len(content)} bytes, at most {HTML_BYTES} are read")
-    html, charset = decode(content, declared)
-    return extract_text(html, extract), charset
+    page, charset = decode(content, charset)
+    text, extractor = extract_text(page, extract)
+    return text, {"charset": charset, "extractor": extractor, **describe(page, language)}
 
 
 def read(path: str, relative: str, extract: Extract) -> Iterator[Batch]:
@@ -119,8 +102,8 @@ def read(path: str, relative: str, extract: Extract) -> Iterator[Batch]:
     try:
         content = whole(path)
         try:
-            text, charset = page_text(content, None, extract)
-            builder.document(0, text, metadata=f'{{"charset":"{charset}"}}', bytes_in=len(content))
+            text, about = page_text(content, extract)
+            builder.document(0, text, metadata=to_json(about), bytes_in=len(content))
         except Reject as reject:
             builder.reject(0, reject.fate, reject.reason, content, len(content))
     except Damaged as damage:

@@ -81,5 +81,5 @@ class Source(Config):
 class Extract(Config):
     """How text is taken out of HTML."""
 
-    engine: Literal["resiliparse"] = "resiliparse"
-    """The extractor; it keeps the main content and drops navigation, advertising and other boilerplate."""
+    engine: Literal["resiliparse", "trafilatura"] = "resiliparse"
+    """What finds the main content: resiliparse (some 200 pages a second) or the more precise trafilatura (20)."""

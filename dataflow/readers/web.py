@@ -11,7 +11,7 @@ _PAGES = ("", "text/html", "application/xhtml+xml", "application/octet-stream", 
 def web_page(
     answer: response.Response, size: int, limit: int, extract: Extract
 ) -> tuple[str, dict[str, str], int]:
-    """Text, media type and charset, and bytes of the body of a response that is an HTML page.
+    """Text of a response that is an HTML page, what is known of it, and bytes of its body.
 
     Of a record of more than ``limit`` bytes (``size``) only the beginning has been read.
     """
@@ -29,5 +29,5 @@ def web_page(
         raise Reject(SKIPPED, "empty_payload")
     if not response.is_html(media_type, body):
         raise Reject(SKIPPED, f"media_type: {media_type or 'unknown'}, and the content is no HTML")
-    text, charset = page_text(body, answer.charset, extract)
-    return text, {"charset": charset, "content_type": media_type}, len(answer.body)
+    text, about = page_text(body, extract, answer.charset, answer.headers.get("content-language"))
+    return text, {**about, "content_type": media_type}, len(answer.body)

@@ -54,7 +54,7 @@ def test_a_page_is_a_document_with_its_url_date_and_id(tmp_path):
         "input_id": "urn:uuid:1",
         "url": "http://a.example/",
         "date": "2024-01-01T00:00:00Z",
-        "metadata": '{"charset":"utf-8","content_type":"text/html"}',
+        "metadata": '{"charset":"utf-8","content_type":"text/html","extractor":"resiliparse"}',
         "bytes_in": len(PAGE),
     }
     assert (reject["record"], reject["fate"], reject["reason"]) == (0, "skipped", "record_type: warcinfo")
@@ -233,6 +233,6 @@ def test_an_html_file_is_one_document(tmp_path):
 
 def test_navigation_is_left_out_and_paragraphs_stay():
     page = "<body><nav><a href=/>Home</a></nav><main><p>One.</p><p>Two.</p></main><footer>End</footer></body>"
-    assert html.extract_text(page, Extract()) == "One.\n\nTwo."
+    assert html.extract_text(page, Extract()) == ("One.\n\nTwo.", "resiliparse")
     with pytest.raises(Reject):
         html.extract_text("<body><nav>Home</nav></body>", Extract())
