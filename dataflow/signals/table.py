@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from dataflow.config import nearest
 from dataflow.errors import RecipeError
-from dataflow.signals import basic, c4, fineweb, gopher, language
+from dataflow.signals import bad_words, basic, c4, fineweb, gopher, language, perplexity, url
 from dataflow.signals.options import SignalOptions
 from dataflow.signals.signal import Documents, Signal
 from dataflow.store import documents as tables
@@ -31,10 +31,13 @@ __all__ += ["signals_of"]
 VERSION = 1
 """Raise when a signal or a signature of an unchanged text changes."""
 
-FAMILIES = ("language", "gopher", "c4", "fineweb")
+FAMILIES = ("language", "gopher", "c4", "fineweb", "url", "bad_words", "perplexity")
 
 _ASKED: dict[str, Callable[[Documents, Mapping[str, pa.Array], SignalOptions], dict[str, pa.Array]]] = {
     "language": language.compute,
+    "url": url.compute,
+    "bad_words": bad_words.compute,
+    "perplexity": perplexity.compute,
 }
 """Families that are more than counts: what computes them from the documents and the columns before theirs."""
 
@@ -44,6 +47,9 @@ SIGNALS: tuple[Signal, ...] = (
     *gopher.SIGNALS,
     *c4.SIGNALS,
     *fineweb.SIGNALS,
+    *url.SIGNALS,
+    *bad_words.SIGNALS,
+    *perplexity.SIGNALS,
 )
 
 EXTRA: tuple[Signal, ...] = (
