@@ -124,17 +124,12 @@ def _string_end(content, at, end):  # type: ignore[no-untyped-def]
 @numba.njit(nogil=True, cache=True)
 def _unescape(content, at, end, values, n):  # type: ignore[no-untyped-def]
     """Copy a string up to its closing quote: (place of that quote or -1, bytes written in all)."""
-    while at < end:
-        c = content[at]
-        if c == _QUOTE:
-            return at, n
-        if c < 32:
+    while True:
+        at, n = _copy(content, at, end, values, n)
+        if at == end or content[at] < 32:
             return -1, n
-        if c != _BACKSLASH:
-            values[n] = c
-            n += 1
-            at += 1
-            continue
+        if content[at] == _QUOTE:
+            return at, n
         if at + 1 >= end:
             return -1, n
         c = content[at + 1]
@@ -171,7 +166,21 @@ def _unescape(content, at, end, values, n):  # type: ignore[no-untyped-def]
         else:
             return -1, n
         n += 1
-    return -1, n
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _copy(content, at, end, values, n):  # type: ignore[no-untyped-def]
+    """Copy up to a quote, a backslash or a control character. Unsigned places: signed ones may count from the end,
+    and testing for that takes half of the time."""
+    i, stop, k, one = np.uint64(at), np.uint64(end), np.uint64(n), np.uint64(1)
+    while i < stop:
+        c = content[i]
+        if c == _BACKSLASH or c == _QUOTE or c < 32:  # noqa: SIM109 - faster than a tuple
+            break
+        values[k] = c
+        i += one
+        k += one
+    return np.int64(i), np.int64(k)
 
 
 @numba.njit(nogil=True, cache=True)

@@ -8,7 +8,7 @@ import base64
 import datetime
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -139,34 +139,39 @@ def _table(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def add_record(builder: Builder, record: Record, fields: Fields) -> None:
-    """Add a JSON record as a document, or say why it is none."""
-    value = record.value
-    if value is None:
-        builder.quarantine(record.number, record.reason, record.raw, record.bytes_in)
-        return
-    holder, key = field(value, fields.text)
-    text = holder.get(key)
-    if type(text) is not str or not text:
-        fate, reason = no_text(value, fields.text)
-        builder.reject(record.number, fate, reason, record.raw, record.bytes_in)
-        return
-    try:
-        input_id, url, date, metadata = describe(value, fields)
-    except ValueError as error:
-        builder.quarantine(record.number, str(error), record.raw, record.bytes_in)
-        return
-    n_bytes = len(text) if text.isascii() else len(text.encode())
-    builder.document(
-        record.number,
-        text,
-        input_id=input_id,
-        url=url,
-        date=date,
-        metadata=metadata,
-        bytes_in=n_bytes,
-        weight=record.bytes_in,
-    )
+def adder(builder: Builder, fields: Fields) -> Callable[[Record], None]:
+    """What adds a record as a document, or says why it is none."""
+    describe = describer(fields)
+
+    def add(record: Record) -> None:
+        value = record.value
+        if value is None:
+            builder.quarantine(record.number, record.reason, record.raw, record.bytes_in)
+            return
+        holder, key = field(value, fields.text)
+        text = holder.get(key)
+        if type(text) is not str or not text:
+            fate, reason = no_text(value, fields.text)
+            builder.reject(record.number, fate, reason, record.raw, record.bytes_in)
+            return
+        try:
+            input_id, url, date, metadata = describe(value)
+        except ValueError as error:
+            builder.quarantine(record.number, str(error), record.raw, record.bytes_in)
+            return
+        n_bytes = len(text) if text.isascii() else len(text.encode())
+        builder.document(
+            record.number,
+            text,
+            input_id=input_id,
+            url=url,
+            date=date,
+            metadata=metadata,
+            bytes_in=n_bytes,
+            weight=record.bytes_in,
+        )
+
+    return add
 
 
 def no_text(value: Mapping[str, Any], name: str) -> tuple[str, str]:
@@ -199,16 +204,39 @@ def field(value: Mapping[str, Any], name: str) -> tuple[Any, str]:
     return holder, key
 
 
-def describe(value: dict[str, Any], fields: Fields) -> tuple[str | None, str | None, str | None, str]:
-    """Input id, url and date of a record as strings, and all its other fields as a JSON object.
+Described = tuple[str | None, str | None, str | None, str]
+"""Input id, url and date as strings, and all other fields as a JSON object."""
 
-    Empties ``value`` of the four. Raises ValueError with the reason where they cannot be written down.
+
+def describer(fields: Fields) -> Callable[[dict[str, Any]], Described]:
+    """What describes a record besides its text.
+
+    It empties the record of the four fields, and raises ValueError with the reason where they cannot be written.
     """
-    places = [field(value, name) for name in (fields.text, fields.id, fields.url, fields.date)]
-    three = [holder.get(key) for holder, key in places[1:]]
+    names = (fields.text, fields.id, fields.url, fields.date)
+    if len(set(names)) < len(names) or any("." in name for name in names):
+        return lambda value: _describe(value, names)
+    text_name, id_name, url_name, date_name = names
+
+    def describe(value: dict[str, Any]) -> Described:
+        value.pop(text_name, None)
+        input_id, url, date = value.pop(id_name, None), value.pop(url_name, None), value.pop(date_name, None)
+        if type(input_id) is not str and input_id is not None:
+            input_id = as_string(input_id)
+        if type(url) is not str and url is not None:
+            url = as_string(url)
+        if type(date) is not str and date is not None:
+            date = as_string(date)
+        return input_id, url, date, to_json(value) if value else "{}"
+
+    return describe
+
+
+def _describe(value: dict[str, Any], names: tuple[str, ...]) -> Described:
+    places = [field(value, name) for name in names]
+    input_id, url, date = (as_string(holder.get(key)) for holder, key in places[1:])
     for holder, key in places:
         holder.pop(key, None)
-    input_id, url, date = (part if type(part) is str else as_string(part) for part in three)
     return input_id, url, date, to_json(value) if value else "{}"
 
 

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import fsspec
 
 from dataflow.errors import DataflowError, RecipeError
+from dataflow.readers import huggingface
 from dataflow.readers.source import Format, Source
 
 SUFFIXES: dict[str, Format] = {
@@ -60,7 +61,7 @@ def find_files(source: Source) -> list[InputFile]:
     found: dict[str, InputFile] = {}
     taken: dict[str, str] = {}
     for entry in source.paths:
-        for file in _expand(entry, source.name):
+        for file in _expand(entry, source.name, source.format == "hf"):
             if file.path in found:
                 continue
             if file.relative in taken:
@@ -91,8 +92,8 @@ def guess_format(file: InputFile, source: Source) -> Format:
     return SUFFIXES[suffix]
 
 
-def _expand(entry: str, name: str) -> list[InputFile]:
-    """The files of one file, folder or glob."""
+def _expand(entry: str, name: str, saved: bool) -> list[InputFile]:
+    """The files of one file, folder or glob; of a dataset ``saved`` to disk, those of its data."""
     where = f'source "{name}"'
     try:
         fs, path = fsspec.core.url_to_fs(entry)
@@ -107,6 +108,7 @@ def _expand(entry: str, name: str) -> list[InputFile]:
         root, listing = _list(fs, path)
     except PermissionError as error:
         raise DataflowError(f'cannot read "{entry}": permission denied', where) from error
+    listing = huggingface.data_files(fs, listing, entry, where, saved)
     prefix = len(root.rstrip("/")) + 1
     files = [
         _file(fs, entry, info, str(info["name"])[prefix:])

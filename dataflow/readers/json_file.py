@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import orjson
 
 from dataflow.readers import jsonl
-from dataflow.readers.batches import RAW_BYTES, Batch, Builder, Record, add_record, to_json
+from dataflow.readers.batches import RAW_BYTES, Batch, Builder, Record, adder, to_json
 from dataflow.readers.lines import LongLine, lines
 from dataflow.readers.pieces import Piece
 from dataflow.readers.source import Source
@@ -23,8 +23,9 @@ def read(piece: Piece, source: Source) -> Iterator[Batch]:
         yield from jsonl.read(piece, source)
         return
     builder = Builder(piece.relative)
+    add = adder(builder, source.fields)
     for record in records(piece, source):
-        add_record(builder, record, source.fields)
+        add(record)
         yield from builder.take()
     yield from builder.take(last=True)
 

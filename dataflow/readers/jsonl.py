@@ -14,10 +14,19 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataflow.readers.batches import BATCH_ROWS, RAW_BYTES, Batch, Builder, Record, add_record, describe
+from dataflow.readers.batches import (
+    BATCH_ROWS,
+    RAW_BYTES,
+    Batch,
+    Builder,
+    Described,
+    Record,
+    adder,
+    describer,
+)
 from dataflow.readers.lines import LongLine, chunks, lines
 from dataflow.readers.pieces import Piece
-from dataflow.readers.source import Fields, Source
+from dataflow.readers.source import Source
 from dataflow.readers.streams import Damaged, utf8_blocks
 from dataflow.store.documents import READ
 
@@ -37,7 +46,7 @@ def read(piece: Piece, source: Source) -> Iterator[Batch]:
     try:
         for chunk in chunks(_bytes(piece, source), source.max_record_bytes):
             if isinstance(chunk, LongLine):
-                add_record(fault, _record(chunk, piece.relative, number, source), source.fields)
+                adder(fault, source.fields)(_record(chunk, piece.relative, number, source))
                 yield from fault.take(last=True)
                 number += 1
                 continue
@@ -83,11 +92,13 @@ def _bytes(piece: Piece, source: Source) -> Iterator[bytes]:
 
 def _line_ranges(chunk: bytes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Beginnings and ends of the lines of a chunk, at most a batch of them at a time."""
-    newlines = np.flatnonzero(np.frombuffer(chunk, np.uint8) == 10)
-    ends = newlines if chunk.endswith(b"\n") else np.append(newlines, len(chunk))
-    starts = np.concatenate([[0], ends[:-1] + 1])
+    starts, begin = [0], 0
+    while (begin := chunk.find(b"\n", begin) + 1) and begin < len(chunk):
+        starts.append(begin)
+    bounds = np.array([*starts, len(chunk) + (not chunk.endswith(b"\n"))])
     for first in range(0, len(starts), BATCH_ROWS):
-        yield starts[first : first + BATCH_ROWS], ends[first : first + BATCH_ROWS]
+        some = bounds[first : first + BATCH_ROWS + 1]
+        yield some[:-1].copy(), some[1:] - 1
 
 
 def _batch(
@@ -105,23 +116,26 @@ def _batch(
         state[state == FOUND] = UNUSUAL
     texts = _texts(offsets, values, state)
     found: list[int] = []
-    described: list[tuple[str | None, str | None, str | None, str]] = []
+    described: list[Described] = []
+    describe = describer(source.fields)
     builder = Builder(relative)
+    add = adder(builder, source.fields)
     lines_of_chunk = zip(
         state.tolist(), starts.tolist(), ends.tolist(), begins.tolist(), afters.tolist(), strict=True
     )
     for i, (what, start, end, begin, after) in enumerate(lines_of_chunk):
         if what == FOUND:
-            about = _about(chunk[start:begin] + b'""' + chunk[after:end], source.fields)
-            if about is not None:
+            try:
+                described.append(describe(orjson.loads(chunk[start:begin] + b'""' + chunk[after:end])))
                 found.append(i)
-                described.append(about)
                 continue
+            except ValueError:
+                pass  # parsed whole below, to say why not
         elif what != UNUSUAL:
             continue  # a blank line
         long = end - start > source.max_record_bytes
         line = LongLine(chunk[start : start + RAW_BYTES], end - start) if long else chunk[start:end]
-        add_record(builder, _record(line, relative, number + i, source), source.fields)
+        add(_record(line, relative, number + i, source))
     columns: list[tuple[Any, ...]] = list(zip(*described, strict=True)) or [()] * 4
     kept = texts if len(found) == len(texts) else texts.take(pa.array(found, pa.int64()))
     documents = pa.RecordBatch.from_arrays(
@@ -160,14 +174,6 @@ def _texts(offsets: np.ndarray, values: np.ndarray, state: np.ndarray) -> pa.Lar
             except UnicodeDecodeError:
                 state[i] = UNUSUAL
     return texts
-
-
-def _about(line: bytes, fields: Fields) -> tuple[str | None, str | None, str | None, str] | None:
-    """Id, url, date and metadata of a line without its text; None where it must be parsed whole to say why not."""
-    try:
-        return describe(orjson.loads(line), fields)
-    except ValueError:
-        return None
 
 
 def _record(line: bytes | LongLine, relative: str, number: int, source: Source) -> Record:

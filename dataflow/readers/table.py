@@ -17,9 +17,10 @@ from dataflow.readers.batches import (
     SKIPPED,
     Batch,
     Builder,
+    Described,
     Record,
-    add_record,
-    describe,
+    adder,
+    describer,
     to_json,
 )
 from dataflow.readers.source import Source
@@ -63,8 +64,9 @@ def batches(parts: Iterator[Rows | Damage], relative: str, source: Source) -> It
             yield _documents(relative, *part, source)
         else:
             builder = Builder(relative)
+            add = adder(builder, source.fields)
             for record in records(iter([part]), relative):
-                add_record(builder, record, source.fields)
+                add(record)
             yield from builder.take(last=True)
 
 
@@ -95,13 +97,14 @@ def _documents(relative: str, first: int, batch: pa.RecordBatch, source: Source)
     others = batch.drop_columns([fields.text])
     rejects = Builder(relative)
     good: list[bool] = []
-    described: list[tuple[str | None, str | None, str | None, str]] = []
+    described: list[Described] = []
+    describe = describer(fields)
     for i, (row, fault) in enumerate(zip(_rows(others), faults, strict=True)):
         reason = fault or (row if isinstance(row, str) else "")
         raw = _raw(row) if reason else b""
         try:
             if isinstance(row, dict) and not reason:
-                described.append(describe(row, fields))
+                described.append(describe(row))
         except ValueError as error:
             reason, raw = str(error), _raw(row)
         good.append(not reason)

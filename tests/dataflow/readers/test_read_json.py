@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dataflow.readers.open import find_files, read, read_records, split
 from dataflow.readers.source import Source
+from dataflow.readers.streams import compression, encoding
 
 
 def rows(path, shard_bytes=1 << 26, **options):
@@ -133,8 +134,8 @@ def test_pieces_give_the_rows_of_the_whole_and_lose_none(tmp_path_factory, lines
     assert pieces == whole
     content = file.read_bytes().split(b"\n")
     content[0] = content[0].removeprefix(b"\xef\xbb\xbf")
-    if content[0].startswith((b"\x1f\x8b", b"(\xb5/\xfd")):
-        return  # told by its first bytes to be compressed
+    if compression(content[0]) or encoding(file.read_bytes()[:4]):
+        return  # told by its first bytes to be compressed, or UTF-16
     expected = [number for number, line in enumerate(content) if line and not line.isspace()]
     assert sorted(row["record"] for part in whole for row in part) == expected
 
