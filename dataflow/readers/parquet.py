@@ -24,18 +24,24 @@ def row_groups(path: str) -> list[RowGroup]:
     with open_file(path) as stream:
         try:
             footer = pq.ParquetFile(stream).metadata
+            n_bytes = stream.seek(0, 2)
         except _FAULTS as error:
             raise_if_of_the_system(path, error)
             return []
-        return _groups(footer)
+        return _groups(footer, n_bytes)
 
 
-def _groups(footer: Any) -> list[RowGroup]:
+def _groups(footer: Any, file_bytes: int) -> list[RowGroup]:
+    """Row groups, their bytes estimated by their share of the file.
+
+    The footer has the true sizes column by column, but pyarrow ends the process when it is asked for a column
+    whose entry is damaged.
+    """
+    found = [footer.row_group(index) for index in range(footer.num_row_groups)]
+    unpacked = max(1, sum(group.total_byte_size for group in found))
     groups, row = [], 0
-    for index in range(footer.num_row_groups):
-        group = footer.row_group(index)
-        n_bytes = sum(group.column(i).total_compressed_size for i in range(group.num_columns))
-        groups.append(RowGroup(index, row, group.num_rows, n_bytes))
+    for index, group in enumerate(found):
+        groups.append(RowGroup(index, row, group.num_rows, file_bytes * group.total_byte_size // unpacked))
         row += group.num_rows
     return groups
 
@@ -57,7 +63,7 @@ def _parts(piece: Piece) -> Iterator[table.Rows | table.Damage]:
         try:
             file = pq.ParquetFile(stream)
             footer = file.metadata
-            groups = _groups(footer)
+            groups = _groups(footer, 0)
         except _FAULTS as error:
             raise_if_of_the_system(piece.path, error)
             yield table.Damage(piece.first_record, f"corrupt_parquet: {table.first_line(error)}")
