@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from dataflow.catalog.render import harmless, show
+from dataflow.catalog.render import excerpt_width, harmless, heading, show, show_lines
 from dataflow.catalog.table import Table, query
 from dataflow.catalog.views import connect, refresh_if_moved
 from dataflow.errors import DataflowError, RecipeError
@@ -30,11 +30,13 @@ def explain(out: str, name: str) -> None:
 
     with _catalog(out) as con:
         story = explaining.explain(con, name)
-        show(story.tables)
-        if story.diff:
-            print("Difference from the document it duplicates")
-            print("\n".join(harmless(line) for line in story.diff))
-        print("Text\n" + harmless(story.excerpt))
+    show(story.tables)
+    if story.diff:
+        print("Difference from the document it duplicates")
+        print("\n".join(f"  {harmless(line)}" for line in story.diff if line.strip()), end="\n\n")
+    if story.lines:
+        print("Text" if story.ledger["fate"] not in ("quarantined", "skipped") else "Its first bytes")
+        show_lines(story.lines)
 
 
 def sample(out: str, rule: str, fate: str, count: int, seed: int) -> None:
@@ -42,16 +44,17 @@ def sample(out: str, rule: str, fate: str, count: int, seed: int) -> None:
     from dataflow.catalog import sample as sampling
 
     with _catalog(out) as con:
-        found = sampling.sample(con, rule or None, fate or None, count, seed)
-        if not found:
-            print("No document is like that.")
-        for one in found:
-            print(f"{one.id}  [{one.fate}]")
-            for judgement in one.judgements:
-                print(f"  {sampling.verdict(judgement)}")
-            if not one.judgements and one.reasons:
-                print(f"  {', '.join(one.reasons)}")
-            print("\n".join(f"  | {harmless(line)}" for line in one.excerpt.splitlines()), end="\n\n")
+        found = sampling.sample(con, rule or None, fate or None, count, seed, excerpt_width())
+    if not found:
+        print("No document is like that.")
+    for one in found:
+        heading(one.id, one.fate)
+        for judgement in one.judgements:
+            print(f"  {harmless(sampling.verdict(judgement))}")
+        for note in [*one.notes, *(["marked: " + ", ".join(one.marked)] if one.marked else [])]:
+            print(f"  {harmless(note)}")
+        show_lines(one.lines)
+        print()
 
 
 def whatif(out: str, changes: list[str], drop: list[str]) -> None:

@@ -12,9 +12,11 @@ from typing import Any
 
 import duckdb
 
-from dataflow.catalog.judge import Judgement, judge
-from dataflow.catalog.recipe import rules_of_run
-from dataflow.catalog.sample import EXCERPT_CHARACTERS, excerpts
+from dataflow.catalog.excerpt import Line
+from dataflow.catalog.judge import Judgement, judge, shown_values
+from dataflow.catalog.recipe import rules_as_written
+from dataflow.catalog.render import cell
+from dataflow.catalog.sample import read_texts, show_sample
 from dataflow.catalog.table import Table, ask
 from dataflow.errors import RecipeError
 
@@ -32,32 +34,46 @@ class Explanation:
     identity: dict[str, Any]  # of a document: its own id in the input, url, date, licence, metadata
     signals: dict[str, Any]
     rules: list[Judgement]
+    story: Table  # what each step did with it, in order
     duplicates: Table  # the document's own row and, of a survivor, those of its duplicates
     diff: list[str]  # from the survivor's text to this one's
     contamination: Table
     pii: Table
     plan: Table
     tokens: Table
-    excerpt: str
+    lines: list[
+        Line
+    ]  # the beginning of its text, or what speaks against it, or the bytes that could not be read
 
     @property
     def tables(self) -> list[Table]:
         """The story as tables, empty ones left out."""
-        failing = [one for one in self.rules if one.fails]
-        passing = [one for one in self.rules if one.applies and not one.fails]
+        failing = tuple(
+            (one.rule, one.set, shown_values(one), one.keep)
+            for one in self.rules
+            if one.applies and one.fails
+        )
         tables = (
-            Table("What became of it", ("", "value"), _pairs(self.ledger)),
-            Table("Document", ("", "value"), _pairs(self.identity)),
-            _rules_table("Rules that it fails", failing),
+            self.story,
+            Table("Rules that it fails", ("rule", "set", "value", "keeps"), failing),
             self.duplicates,
             self.contamination,
             self.plan,
             self.tokens,
             self.pii,
-            _rules_table("Rules that it passes", passing),
-            Table("Signals", ("signal", "value"), _pairs(self.signals)),
+            Table(
+                "Signals and rules", ("signal", "value", "rule", "verdict", "keeps"), tuple(self._measured())
+            ),
         )
         return [table for table in tables if table.rows]
+
+    def _measured(self) -> Iterator[tuple[Any, ...]]:
+        """Every signal, and every rule beside the first signal that it reads."""
+        for name, value in self.signals.items():
+            beside = [one for one in self.rules if next(iter(one.values), None) == name]
+            verdicts = [_verdict(one, name) for one in beside] or [("", "", "")]
+            yield (name, cell(value), *verdicts[0])
+            yield from (("", "", *verdict) for verdict in verdicts[1:])
 
 
 def explain(con: duckdb.DuckDBPyConnection, name: str) -> Explanation:
@@ -67,14 +83,27 @@ def explain(con: duckdb.DuckDBPyConnection, name: str) -> Explanation:
         raise RecipeError("no record has this id", name, _nearest_ids(con, name))
     entry = ledger[0]
     signals = _first(con, "SELECT * EXCLUDE (id, source, kind, url, date) FROM signals WHERE id = ?", name)
-    rules = rules_of_run(con) if signals and entry["stage"] != "instruct" else []
-    texts = excerpts(con, [name], EXCERPT_CHARACTERS)
+    judged = signals and entry["stage"] != "instruct"
+    rules = judge(con, [name], rules_as_written(con)).get(name, []) if judged else []
+    identity = _identity(con, name)
+    pii = ask(
+        con,
+        "SELECT kind, action, count(*) AS spans FROM pii WHERE id = ? GROUP BY ALL ORDER BY kind, action",
+        "Personal data replaced",
+        [name],
+    )
+    seen = show_sample(con, entry, rules)
     return Explanation(
         id=name,
         ledger=entry,
-        identity=_identity(con, name),
+        identity=identity,
         signals=signals,
-        rules=judge(con, [name], rules).get(name, []),
+        rules=rules,
+        story=Table(
+            f"{name}: {entry['fate']}",
+            ("step", "what happened"),
+            tuple(_story(entry, identity, signals, pii)),
+        ),
         duplicates=_duplicates(con, name),
         diff=list(_diff(con, entry["duplicate_of"], name)) if entry["duplicate_of"] else [],
         contamination=ask(
@@ -83,12 +112,7 @@ def explain(con: duckdb.DuckDBPyConnection, name: str) -> Explanation:
             "Contaminated by",
             [name],
         ),
-        pii=ask(
-            con,
-            "SELECT kind, action, count(*) AS spans FROM pii WHERE id = ? GROUP BY ALL ORDER BY kind, action",
-            "Personal data replaced",
-            [name],
-        ),
+        pii=pii,
         plan=ask(
             con,
             "SELECT phase, position, epoch FROM plan WHERE id = ? ORDER BY epoch, phase, position",
@@ -101,8 +125,59 @@ def explain(con: duckdb.DuckDBPyConnection, name: str) -> Explanation:
             "Tokens",
             [name],
         ),
-        excerpt=texts.get(name, ""),
+        lines=seen.lines,
     )
+
+
+def _story(
+    entry: dict[str, Any], identity: dict[str, Any], signals: dict[str, Any], pii: Table
+) -> Iterator[tuple[str, str]]:
+    """What each step did with the record, as far as the run has come and the record with it."""
+    yield "read", f"source {entry['source']}, file {entry['input']}, record {entry['record']:,}"
+    known = {name: value for name, value in identity.items() if value not in (None, "", "{}")}
+    for name, value in known.items():
+        yield "", f"{name.replace('_', ' ')}: {cell(value)}"
+    fate, reasons = entry["fate"], ", ".join(entry["reasons"])
+    if fate in ("quarantined", "skipped"):
+        yield entry["stage"], f"{fate}: {reasons}"
+        return
+    replaced = sum(row["spans"] for row in pii.dicts())
+    kinds = ", ".join(f"{row['spans']:,} {row['kind']}" for row in pii.dicts())
+    scrubbed = f"; personal data replaced {replaced:,} times ({kinds})" if replaced else ""
+    yield "stored", f"{entry['bytes_in']:,} bytes read, {entry['bytes_out']:,} stored{scrubbed}"
+    if signals:
+        yield "measured", ", ".join(_sizes(signals))
+    passed = {
+        "dropped": ("rules", f"dropped: fails {reasons}"),
+        "duplicate": (
+            "dedup",
+            f"{reasons} duplicate of {entry['duplicate_of']}, similarity {entry['similarity'] or 0:.3f}",
+        ),
+        "contaminated": ("decontaminate", f"contaminated by {reasons}"),
+        "unused": ("mix", "kept; beyond the budget") if entry["stage"] in ("mix", "instruct") else ("", ""),
+    }
+    step, said = passed.get(fate, ("mix", f"in {entry['phase']}{_times(entry['epochs'])}"))
+    yield (step, said) if said else (entry["stage"], "kept so far; the steps after have not run")
+
+
+def _sizes(signals: dict[str, Any]) -> Iterator[str]:
+    if signals.get("language"):
+        score = signals.get("language_score")
+        yield f"language {signals['language']}" + (f" ({score:.2f})" if score is not None else "")
+    for name in ("n_words", "n_lines", "n_characters", "n_tokens"):
+        if signals.get(name) is not None:
+            yield f"{signals[name]:,} {name.removeprefix('n_')}"
+    if signals.get("quality") is not None:
+        yield f"quality {signals['quality']:.3f}"
+
+
+def _times(epochs: int) -> str:
+    return f", {epochs:,} times" if epochs > 1 else ""
+
+
+def _verdict(judgement: Judgement, signal: str) -> tuple[str, str, str]:
+    verdict = "FAILS" if judgement.fails else "passes" if judgement.applies else "not about it"
+    return judgement.rule, verdict, judgement.keep.removeprefix(f"{signal} ")
 
 
 def _first(con: duckdb.DuckDBPyConnection, sql: str, name: str) -> dict[str, Any]:
@@ -127,7 +202,7 @@ def _duplicates(con: duckdb.DuckDBPyConnection, name: str) -> Table:
 
 
 def _diff(con: duckdb.DuckDBPyConnection, survivor: str, name: str) -> Iterator[str]:
-    texts = excerpts(con, [survivor, name], DIFF_CHARACTERS)
+    texts = read_texts(con, [survivor, name], DIFF_CHARACTERS)
     before, after = (_lines(texts.get(one, "")) for one in (survivor, name))
     lines = list(difflib.unified_diff(before, after, survivor, name, n=1, lineterm=""))
     yield from lines[:DIFF_LINES]
@@ -138,22 +213,6 @@ def _diff(con: duckdb.DuckDBPyConnection, survivor: str, name: str) -> Iterator[
 def _lines(text: str) -> list[str]:
     """Lines short enough to show; a paragraph without line breaks is broken between words."""
     return [part for line in text.splitlines() for part in textwrap.wrap(line, _LINE_WIDTH) or [""]]
-
-
-def _pairs(values: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple((name, value) for name, value in values.items() if value not in (None, "", [], "{}"))
-
-
-def _rules_table(title: str, judgements: list[Judgement]) -> Table:
-    columns = ("rule", "set", "values", "keep")
-    return Table(title, columns, tuple((one.rule, one.set, _values(one), one.keep) for one in judgements))
-
-
-def _values(judgement: Judgement) -> str:
-    return ", ".join(
-        f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}"
-        for name, value in judgement.values.items()
-    )
 
 
 def _nearest_ids(con: duckdb.DuckDBPyConnection, name: str) -> str:

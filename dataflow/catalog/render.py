@@ -10,10 +10,13 @@ from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from dataflow.catalog.excerpt import WIDTH, Line
+from dataflow.catalog.offending import Span
 from dataflow.catalog.table import Table
 
 _UNLIMITED = 100_000  # columns
@@ -25,11 +28,17 @@ _HARMLESS = dict.fromkeys(_STEERING, "\ufffd")
 
 def render(table: Table) -> RichTable:
     """A table for a rich console."""
-    drawn = RichTable(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = RichTable(
+        title=Text(table.title) if table.title else None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for position, name in enumerate(table.columns):
         numeric = all(_is_number(row[position]) or row[position] is None for row in table.rows)
         justify: Any = "right" if numeric and table.rows else "left"
-        drawn.add_column(Text(name.replace("_", "\n")), justify=justify, overflow="fold", no_wrap=numeric)
+        header = name if table.as_named else name.replace("_", "\n")
+        drawn.add_column(Text(header), justify=justify, overflow="fold", no_wrap=numeric)
     for row in table.rows:
         total = row[:1] == ("all",)
         cells = (Text(cell(value, name)) for value, name in zip(row, table.columns, strict=True))
@@ -45,6 +54,44 @@ def show(tables: Iterable[Table], file: IO[str] | None = None) -> None:
         console = Console(file=file, highlight=False, width=_UNLIMITED)
     for table in tables:
         console.print(render(table))
+
+
+def heading(name: str, fate: str) -> None:
+    """Print the line that an excerpt stands under."""
+    Console(highlight=False).print(
+        Text(harmless(name), style="bold"), Text(f"[{fate}]", style="cyan"), soft_wrap=True
+    )
+
+
+def excerpt_width() -> int:
+    """Characters of a line of an excerpt that fit on the terminal."""
+    console = Console()
+    return max(40, min(WIDTH, console.width - 8)) if console.is_terminal else WIDTH
+
+
+def show_lines(lines: Iterable[Line], file: IO[str] | None = None) -> None:
+    """Print an excerpt: marked lines behind ``>``, what is marked in colour, or underlined where there is none."""
+    console = Console(file=file or sys.stdout, highlight=False)
+    for line in lines:
+        if line.gap:
+            console.print(Text(f"    {line.text}", style="dim"))
+            continue
+        shown = Text(harmless(line.text).replace("\t", " "))
+        for mark in line.marks:
+            shown.stylize("black on yellow", mark.start, mark.end)
+        gutter = Text("  > ", style="bold red") if line.marks else Text("  | ", style="dim")
+        console.print(gutter + shown, soft_wrap=True)
+        if line.marks and not console.is_terminal and not line.marked_whole:
+            console.print(Text(f"    {_underline(shown.plain, line.marks)}"), soft_wrap=True)
+
+
+def _underline(text: str, marks: Sequence[Span]) -> str:
+    """Carets below what is marked; a wide character takes two."""
+    drawn = ""
+    for mark in marks:
+        drawn += " " * (cell_len(text[: mark.start]) - len(drawn))
+        drawn += "^" * cell_len(text[mark.start : mark.end])
+    return drawn
 
 
 def cell(value: object, column: str = "") -> str:

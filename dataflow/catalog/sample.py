@@ -1,32 +1,38 @@
-"""Documents to look at: some that a rule dropped or of one fate, with the value beside the threshold.
+"""Documents to look at: some that a rule dropped or of one fate, the value beside the threshold, the place marked.
 
 Drawn by a hash of the id and a seed, so the same question shows the same documents, on any machine and in
-any order of files. Only the texts of the documents shown are read, and of those only the beginning.
+any order of files. Only the texts of the documents shown are read, and of a very long one only the beginning.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
-from dataflow.catalog.judge import Judgement, judge, shown_values
+from dataflow.catalog.excerpt import WIDTH, Line, excerpt
+from dataflow.catalog.judge import Judgement, among, judge, shown_values
 from dataflow.catalog.ledger import FATES
-from dataflow.catalog.recipe import rules_of_run
+from dataflow.catalog.offending import MARKS, offending
+from dataflow.catalog.recipe import rules_as_written
 from dataflow.config import nearest
 from dataflow.errors import RecipeError
 
-EXCERPT_CHARACTERS = 400
+TEXT_CHARACTERS = 200_000  # of a text are read and marked
+RAW_BYTES = 400  # of an unreadable record are shown
+_NO_TEXT = "(its text was not kept: keep_dropped is false in the recipe)"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A document, its fate, the rules it fails, and the beginning of its text."""
+    """A record, its fate and why, and what there is to see of it."""
 
     id: str
     fate: str
-    reasons: list[str]
-    judgements: list[Judgement]
-    excerpt: str
+    notes: list[str]  # why, a line each
+    judgements: list[Judgement]  # the rules asked for that it fails
+    marked: list[str]  # what the marks in the text are
+    lines: list[Line]
 
 
 def sample(
@@ -35,65 +41,135 @@ def sample(
     fate: str | None = None,
     n: int = 5,
     seed: int = 1,
-    excerpt_characters: int = EXCERPT_CHARACTERS,
+    width: int = WIDTH,
 ) -> list[Sample]:
-    """``n`` documents that fail ``rule`` (or have it among the reasons of their fate) and have ``fate``."""
+    """``n`` records that fail ``rule`` (or have it among the reasons of their fate) and have ``fate``."""
     if fate is not None and fate not in FATES:
         raise RecipeError(f'unknown fate "{fate}"', "--fate", nearest(fate, list(FATES)))
-    rules = {one.name: one for one in rules_of_run(con)} if _has_recipe(con) else {}
-    if rule is not None:
-        _refuse_unknown(con, rule, list(rules))
-    drawn = con.execute(
-        """
-        SELECT id, fate, reasons FROM ledger
-        WHERE ($rule IS NULL OR list_contains(reasons, $rule)) AND ($fate IS NULL OR fate = $fate)
-        ORDER BY md5($seed || id), id LIMIT $n
-        """,
-        {"rule": rule, "fate": fate, "seed": f"{seed}:", "n": n},
-    ).fetchall()
-    ids = [row[0] for row in drawn]
-    texts = excerpts(con, ids, excerpt_characters)
-    judged = judge(con, ids, list(rules.values()))
-    return [
-        Sample(
-            name,
-            its_fate,
-            list(reasons),
-            [one for one in judged.get(name, []) if one.fails and rule in (None, one.rule)],
-            texts.get(name, ""),
-        )
-        for name, its_fate, reasons in drawn
-    ]
+    rules = rules_as_written(con) if _has_recipe(con) else []
+    drawn = _drawn(con, rule, fate, n, seed)
+    if not drawn and rule is not None:
+        _refuse_unknown(con, rule, [one.name for one in rules])
+    asked = [one for one in rules if rule in (None, one.name)]
+    ids = [row["id"] for row in drawn]
+    judged = judge(con, ids, asked)
+    texts = read_texts(con, ids, TEXT_CHARACTERS)
+    raws = _raws(con, [row["id"] for row in drawn if row["fate"] in ("quarantined", "skipped")])
+    return [_sample(row, rule, judged.get(row["id"], []), texts, raws, width) for row in drawn]
+
+
+def show_sample(con: duckdb.DuckDBPyConnection, entry: dict[str, Any], judgements: list[Judgement]) -> Sample:
+    """One record, given its row of the ledger and what the rules say of it."""
+    ids = [entry["id"]]
+    raws = _raws(con, ids) if entry["fate"] in ("quarantined", "skipped") else {}
+    return _sample(entry, None, judgements, read_texts(con, ids, TEXT_CHARACTERS), raws, WIDTH)
 
 
 def verdict(judgement: Judgement) -> str:
     """``min_words: n_words = 3, keep n_words >= 20``."""
-    return f"{judgement.rule}: {shown_values(judgement)}, keep {judgement.keep}"
+    values = shown_values(judgement)
+    return f"{judgement.rule}: {values}{', ' if values else ''}keep {judgement.keep}"
 
 
-def excerpts(con: duckdb.DuckDBPyConnection, ids: Sequence[str], n_characters: int) -> dict[str, str]:
-    """The beginnings of the texts of documents or conversations."""
-    wanted = ", ".join("?" * len(ids))
+def read_texts(con: duckdb.DuckDBPyConnection, ids: Sequence[str], n_characters: int) -> dict[str, str]:
+    """The texts of documents or conversations, at most their first characters."""
     if not ids:
         return {}
     turns = "list_transform(messages, lambda one: one.role || ': ' || one.content)"
     conversation = f"array_to_string({turns}, chr(10))"
     rows = con.execute(
         f"""
-        SELECT id, text[:{int(n_characters) + 1}] FROM stored.documents WHERE id IN ({wanted})
+        SELECT id, text[:{int(n_characters)}] FROM stored.documents WHERE {among(ids)}
         UNION ALL
-        SELECT id, ({conversation})[:{int(n_characters) + 1}]
-        FROM stored.instructions_documents WHERE id IN ({wanted})
-        """,
-        [*ids, *ids],
+        SELECT id, ({conversation})[:{int(n_characters)}] FROM stored.instructions_documents WHERE {among(ids)}
+        """
     ).fetchall()
-    return {name: _beginning(text, n_characters) for name, text in rows}
+    return {name: _NO_TEXT if text is None else text for name, text in rows}
 
 
-def _beginning(text: str | None, n_characters: int) -> str:
-    if text is None:
-        return "(its text was not kept: keep_dropped is false in the recipe)"
-    return text if len(text) <= n_characters else text[:n_characters] + " ..."
+def _drawn(
+    con: duckdb.DuckDBPyConnection, rule: str | None, fate: str | None, n: int, seed: int
+) -> list[dict[str, Any]]:
+    """Ledger entries of the records drawn; what rules dropped is drawn from their decisions, which is quicker."""
+    draw = "ORDER BY md5($seed || id), id LIMIT $n"
+    ids = None
+    if rule is not None and fate in (None, "dropped"):
+        decided = "SELECT id, reasons FROM stored.filter UNION ALL SELECT id, reasons FROM stored.instructions_filter"
+        found = con.execute(
+            f"SELECT id FROM ({decided}) WHERE list_contains(reasons, $rule) {draw}",
+            {"rule": rule, "seed": f"{seed}:", "n": n},
+        )
+        ids = [row[0] for row in found.fetchall()]
+    if ids:
+        answer = con.execute(
+            f"FROM ledger WHERE {among(ids)} ORDER BY md5($seed || id), id", {"seed": f"{seed}:"}
+        )
+    else:
+        answer = con.execute(
+            f"""
+            FROM ledger
+            WHERE ($rule IS NULL OR list_contains(reasons, $rule)) AND ($fate IS NULL OR fate = $fate) {draw}
+            """,
+            {"rule": rule, "fate": fate, "seed": f"{seed}:", "n": n},
+        )
+    names = [column[0] for column in answer.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+
+
+def _sample(
+    entry: dict[str, Any],
+    rule: str | None,
+    judgements: list[Judgement],
+    texts: dict[str, str],
+    raws: dict[str, tuple[bytes | None, int]],
+    width: int,
+) -> Sample:
+    failing = [one for one in judgements if one.fails]
+    notes = _notes(entry, rule, {one.rule for one in failing})
+    name = entry["id"]
+    if name in raws:
+        raw, n_bytes = raws[name]
+        shown = Line(escaped(raw)) if raw else Line("the bytes of the record were not kept", gap=True)
+        return Sample(name, entry["fate"], [*notes, f"{n_bytes:,} bytes, which begin:"], failing, [], [shown])
+    text = texts.get(name, "")
+    # The first rule that can be pointed at: marks of several would hide each other.
+    signals: list[str] = next(
+        (names for one in failing if (names := [*one.values.keys() & MARKS.keys()])), []
+    )
+    spans, marked = offending(text, sorted(signals))
+    return Sample(name, entry["fate"], notes, failing, marked if spans else [], excerpt(text, spans, width))
+
+
+def _notes(entry: dict[str, Any], rule: str | None, judged: set[str]) -> list[str]:
+    """Why a record has its fate, as far as no rule with its values says so."""
+    reasons = [reason for reason in entry["reasons"] if reason not in judged]
+    fate = entry["fate"]
+    if fate == "duplicate":
+        return [
+            f"{', '.join(reasons)} duplicate of {entry['duplicate_of']}, similarity {entry['similarity']:.2f}"
+        ]
+    if fate in ("quarantined", "skipped"):
+        return [*reasons, f"file {entry['input']}, record {entry['record']:,}"]
+    if fate in ("train", "validation") and entry["phase"]:
+        times = f", {entry['epochs']} times" if entry["epochs"] > 1 else ""
+        return [f"in {entry['phase']}{times}"]
+    if not reasons:
+        return []
+    return [f"also fails {', '.join(reasons)}" if judged else ", ".join(reasons)]
+
+
+def escaped(raw: bytes) -> str:
+    """The beginning of some bytes, every one that is no printable text as an escape."""
+    text = raw[:RAW_BYTES].decode("utf-8", "backslashreplace")
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return f"{shown} ..." if len(raw) > RAW_BYTES else shown
+
+
+def _raws(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, tuple[bytes | None, int]]:
+    if not ids:
+        return {}
+    rows = con.execute(f"SELECT id, raw, bytes_in FROM quarantine WHERE {among(ids)}").fetchall()
+    return {name: (raw, n_bytes or 0) for name, raw, n_bytes in rows}
 
 
 def _has_recipe(con: duckdb.DuckDBPyConnection) -> bool:

@@ -17,6 +17,7 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
+    as_named: bool = False  # whether the columns' names are a user's own, to be shown as they are
 
     def dicts(self) -> list[dict[str, Any]]:
         """The rows with their column names."""
@@ -38,7 +39,10 @@ def ask(
 def query(con: duckdb.DuckDBPyConnection, sql: str) -> Table:
     """The answer to a user's query; what DuckDB says of a wrong one becomes a one-line error."""
     try:
-        return ask(con, sql)
+        table = ask(con, sql)
+        # DuckDB's own name for what a user writes as count(*).
+        columns = tuple(name.replace("count_star()", "count(*)") for name in table.columns)
+        return Table("", columns, table.rows, as_named=True)
     except duckdb.Error as error:
         tables = (
             "documents signals ledger duplicates contamination quarantine pii plan corpus tokens instructions"

@@ -4,15 +4,17 @@ import io
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from made_folder import EVERY_FATE, EVERY_UNREAD, Doc, rows, write_folder, write_instructions
 
 from dataflow import connect
 from dataflow.catalog import stats
+from dataflow.catalog.excerpt import Line
 from dataflow.catalog.explain import explain
 from dataflow.catalog.recipe import rules_of_run
 from dataflow.catalog.render import show
-from dataflow.catalog.sample import sample, verdict
+from dataflow.catalog.sample import escaped, sample, verdict
 from dataflow.catalog.table import Table, query
 from dataflow.catalog.whatif import whatif
 from dataflow.errors import DataflowError, RecipeError
@@ -90,6 +92,12 @@ def test_a_folder_where_nothing_has_run_has_no_tables(tmp_path: Path):
     assert stats.standard(connect(tmp_path)) == []
 
 
+def test_columns_of_a_query_are_headed_as_the_user_wrote_them(con: duckdb.DuckDBPyConnection):
+    out = io.StringIO()
+    show([query(con, "SELECT count(*), max(n_bytes) AS most_bytes FROM documents")], file=out)
+    assert out.getvalue().split()[:2] == ["count(*)", "most_bytes"]
+
+
 def test_a_wrong_query_is_explained(con: duckdb.DuckDBPyConnection):
     assert query(con, "SELECT count(*) AS n FROM documents").rows == ((7,),)
     with pytest.raises(DataflowError, match="Tables: documents"):
@@ -121,6 +129,26 @@ def test_explain_a_dropped_document_shows_the_value_beside_the_threshold(con: du
     assert story.ledger["fate"] == "dropped"
 
 
+@pytest.mark.parametrize(
+    ("name", "step", "said"),
+    [
+        ("web/a.jsonl#0", "mix", "in main, 3 times"),
+        ("web/a.jsonl#1", "rules", "dropped: fails min_words, end_mark"),
+        ("web/a.jsonl#2", "dedup", "near duplicate of web/a.jsonl#0, similarity 0.750"),
+        ("web/a.jsonl#3", "decontaminate", "contaminated by quiz: 3, quiz: 7"),
+        ("web/a.jsonl#5", "mix", "kept; beyond the budget"),
+        ("web/a.jsonl#7", "curate", "skipped: image"),
+        ("chat/a#0", "mix", "in sft/train"),
+    ],
+)
+def test_the_story_of_a_record_ends_with_the_step_that_decided_its_fate(
+    con: duckdb.DuckDBPyConnection, name: str, step: str, said: str
+):
+    story = explain(con, name).story.rows
+    assert story[0][0] == "read"
+    assert story[-1] == (step, said)
+
+
 def test_explain_a_duplicate_shows_its_survivor_and_the_difference(con: duckdb.DuckDBPyConnection):
     story = explain(con, "web/a.jsonl#2")
     assert story.ledger["duplicate_of"] == "web/a.jsonl#0"
@@ -142,7 +170,7 @@ def test_explain_a_trained_document_shows_where_it_lies_in_the_corpus(con: duckd
     story = explain(con, "web/a.jsonl#0")
     assert story.plan.rows == (("main", 0, 0), ("main", 2, 1), ("anneal", 0, 2))
     assert story.tokens.rows == (("anneal", 14, 14), ("main", 14, 14))
-    assert story.excerpt == "the first text"
+    assert [line.text for line in story.lines] == ["the first text"]
 
 
 @pytest.mark.parametrize("name", [item.id for item in (*EVERY_FATE, *EVERY_UNREAD)] + ["chat/a#0"])
@@ -162,7 +190,8 @@ def test_an_unknown_id_names_the_nearest(con: duckdb.DuckDBPyConnection):
 
 def test_a_sample_of_what_a_rule_drops(con: duckdb.DuckDBPyConnection):
     (found,) = sample(con, rule="min_words")
-    assert (found.id, found.excerpt) == ("web/a.jsonl#1", "short")
+    assert (found.id, [line.text for line in found.lines]) == ("web/a.jsonl#1", ["short"])
+    assert found.notes == ["also fails end_mark"]
     assert [verdict(one) for one in found.judgements] == ["min_words: n_words = 1, keep n_words >= 2"]
 
 
@@ -170,11 +199,38 @@ def test_a_sample_of_a_fate(con: duckdb.DuckDBPyConnection):
     assert [one.id for one in sample(con, fate="validation")] == ["web/a.jsonl#4"]
 
 
-def test_samples_are_the_same_for_a_seed_and_their_texts_are_cut(tmp_path: Path):
-    con = connect(write_folder(str(tmp_path), [Doc(f"web/a#{n}", "x" * 1000) for n in range(50)]))
-    drawn = [sample(con, n=3, seed=seed, excerpt_characters=10) for seed in (1, 1, 2)]
+def test_samples_are_the_same_for_a_seed(tmp_path: Path):
+    con = connect(write_folder(str(tmp_path), [Doc(f"web/a#{n}") for n in range(50)]))
+    drawn = [[one.id for one in sample(con, n=3, seed=seed)] for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
-    assert {one.excerpt for one in drawn[0]} == {"x" * 10 + " ..."}
+
+
+def test_the_lines_that_a_rule_speaks_against_are_marked(tmp_path: Path):
+    text = "A title\n- one\nNo bullet here.\n" + "- again\n" * 3
+    doc = Doc("web/a#0", text, failed=("bullets", "tiny"), signals={"bullet_line_share": 2 / 3})
+    custom = {"bullets": "bullet_line_share <= 0.5 OR n_words > 100", "tiny": "n_words > 20"}
+    recipe = {"rules": {"sets": [], "custom": custom}}
+    types = {"bullet_line_share": pa.float32(), "n_words": pa.int64()}
+    con = connect(write_folder(str(tmp_path), [doc], signals=types, recipe=recipe))
+    (found,) = sample(con, rule="bullets")
+    assert found.marked == ["lines that begin with a bullet"]
+    assert [line.text for line in found.lines if line.marks] == ["- one"] + ["- again"] * 3
+    (found,) = sample(con, rule="tiny")
+    assert (found.marked, found.lines[0].text) == ([], "A title")
+
+
+def test_what_could_not_be_read_is_shown_with_its_place_and_its_bytes_as_escapes(
+    con: duckdb.DuckDBPyConnection,
+):
+    (found,) = sample(con, fate="quarantined")
+    assert found.notes == ["not JSON", "file a.jsonl, record 6", "10 bytes, which begin:"]
+    assert found.lines == [Line("?")]
+    assert escaped(b'{"a\x1b[2J\xff\n\xc3\xa4' + b"x" * 500).startswith(r'{"a\x1b[2J\xff\nä')
+
+
+def test_a_sampled_duplicate_names_its_survivor(con: duckdb.DuckDBPyConnection):
+    (found,) = sample(con, fate="duplicate")
+    assert found.notes == ["near duplicate of web/a.jsonl#0, similarity 0.75"]
 
 
 @pytest.mark.parametrize(
