@@ -86,7 +86,7 @@ def table() -> npt.NDArray[np.uint16]:
 
 
 @njit(nogil=True, cache=True, inline="always")
-def decode(data: Bytes, i: int, end: int) -> tuple[np.int64, int]:
+def decode(data: Bytes, i: int | np.int64, end: int | np.int64) -> tuple[np.int64, int]:
     """The code point of a multi-byte character and its bytes; what is not UTF-8 is one byte, U+FFFD."""
     c = np.int64(data[i])
     if 0xC2 <= c < 0xE0 and i + 1 < end:

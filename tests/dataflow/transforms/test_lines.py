@@ -3,9 +3,10 @@
 import hashlib
 
 import numpy as np
+import plain_c4_lines
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import RecipeError
@@ -82,6 +83,81 @@ def test_a_slice_of_a_column_is_read_from_its_own_beginning() -> None:
 LINES = st.sampled_from(
     ["One two three.", "Menu", "", "  ", "a[1] b c.", "[[1]2] x y.", "我们。", "x " * 9, "a b c..."]
 )
+
+
+ENDINGS = [
+    *".!?…)]\"'»」。：",
+    "...",
+    "ก",
+    "າ",
+    "ា",
+    "မ",
+    "は",
+    "[3]",
+    "[edit]",
+    "[citation needed]",
+    "[[1]2]",
+    "\u2003",
+]
+STARTS = [
+    "",
+    " ",
+    "\x1c",
+    "\x0b",
+    "\u3000",
+    "one two",
+    "a b c",
+    "我",
+    "java",
+    "script",
+    "JavaSCRIPT",
+    "terms of u",
+    "ſe",
+]
+MORE = [
+    "use",
+    "s cooKies",
+    "uſes cookies",
+    "privacy",
+    " ",
+    "\xa0",
+    "\x85",
+    "policy",
+    "x" * 1001,
+    "é",
+    "[1",
+    "\n",
+    "\n",
+]
+RULED = st.lists(st.sampled_from([*ENDINGS, *STARTS, *MORE, "One two three", "\n\n\n"]), max_size=12).map(
+    "".join
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(RULED | st.text(max_size=30), max_size=5))
+def test_the_kernel_and_the_regular_expressions_agree(texts: list[str]) -> None:
+    found, changes = c4_lines(column(*texts))
+    found.validate(full=True)
+    expected, n = plain_c4_lines.c4_lines(column(*texts))
+    assert found.to_pylist() == expected.to_pylist()
+    assert changes.tolist() == n.tolist()
+
+
+def test_each_character_is_to_the_kernel_what_it_is_to_the_regular_expressions() -> None:
+    points = [chr(point) for point in range(0x34000) if not 0xD800 <= point < 0xE000 and point != 10]
+    points = [one for one in points if ord(one) < 0x3400 or ord(one) % 7 == 0 or 0xF900 <= ord(one) < 0x10000]
+    for pattern in (
+        "a b c{}",
+        "a{}b{}c.",
+        "{}.",
+        "one two three.{}",
+        "one two three.{}{}[1]",
+        "{} one two three.",
+    ):
+        lines = column(*(pattern.replace("{}", one) for one in points))
+        expected = plain_c4_lines.c4_lines(lines)[0]
+        assert c4_lines(lines)[0].equals(expected), pattern
 
 
 @given(st.lists(st.lists(LINES | st.text(max_size=15), max_size=6).map("\n".join), max_size=4))
