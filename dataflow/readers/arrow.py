@@ -79,6 +79,8 @@ def _batches(path: str) -> Iterator[tuple[pa.RecordBatch | None, str]]:
             else:
                 for batch in pa.ipc.open_stream(content):
                     yield batch, ""
+                if content.read(1):  # zeros in the place of a message look like the end
+                    yield None, f"the stream ends at byte {content.tell() - 1}, and the file goes on"
         except _FAULTS as error:
             raise_if_of_the_system(path, error)
             yield None, table.first_line(error)

@@ -17,7 +17,7 @@ _ABOUT = (STATE, "dataset_info.json", "dataset_dict.json")
 def data_files(
     fs: Any, listing: list[dict[str, Any]], entry: str, where: str, required: bool
 ) -> list[dict[str, Any]]:
-    """A listing of files without what is no data in saved datasets; an error where one is ``required`` and not there."""
+    """A listing of files without what is no data in saved datasets; where one is ``required``, it must be there."""
     found = {str(info["name"]) for info in listing}
     states = [
         name for name in found if name.endswith(f"/{STATE}") and _beside(name, "dataset_info.json") in found
