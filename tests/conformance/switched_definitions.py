@@ -34,9 +34,9 @@ class Page:
     """A document and datatrove's answer about it."""
 
     def __init__(
-        self, text: str, answer: dict, punctuation: frozenset[str], terminal: tuple[str, ...]
+        self, text: str, source: str, answer: dict, punctuation: frozenset[str], terminal: tuple[str, ...]
     ) -> None:
-        self.text, self.answer = text, answer
+        self.text, self.source, self.answer = text, source, answer
         self.punctuation, self.terminal = punctuation, terminal
 
     @cached_property

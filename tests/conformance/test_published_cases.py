@@ -33,6 +33,7 @@ def test_every_case_is_there():
     assert {file: len(cases(file)) for file in FILES} == {
         "datatrove_boundary_oracle": 96,
         "datatrove_filters": 34,
+        "datatrove_url": 8,
         "datamap_rs_filters": 47,
     }
 

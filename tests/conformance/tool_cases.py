@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 import duckdb
@@ -18,13 +20,15 @@ import pyarrow as pa
 from dataflow.kernels.scan import analyse
 from dataflow.rules.evaluate import Rules, active_rules, reasons_sql
 from dataflow.rules.sql import connect
+from dataflow.signals import bad_words, url
 from dataflow.signals.language import find_model, identify
+from dataflow.signals.options import SignalOptions
 from dataflow.signals.signal import Documents
 from dataflow.signals.table import compute
 from dataflow.transforms.table import TRANSFORMS
 
 FOLDER = Path(__file__).resolve().parents[2] / ".." / "shared" / "conformance"
-FILES = ("datatrove_boundary_oracle", "datatrove_filters", "datamap_rs_filters")
+FILES = ("datatrove_boundary_oracle", "datatrove_filters", "datatrove_url", "datamap_rs_filters")
 
 Case = dict[str, Any]
 
@@ -64,8 +68,8 @@ RULE_OF = {
     "short_line_ratio": "fineweb_short_lines",
     "char_dup_ratio": "fineweb_duplicate_line_characters",
     "list_ratio": "fineweb_newlines",
-    "domain": "url",
-    "subdomain": "url",
+    "domain": "url_domain",
+    "subdomain": "url_domain",
 }
 """Their reasons, by the names of our rules."""
 
@@ -122,15 +126,30 @@ def answer(case: Case) -> Answer | None:
         return Answer(_failing(signals(given[params.get("text_field", "text")]), (), {"length": rule}))
     if stage == "UrlSubstringFilter":
         return Answer(_failing(signals("", given["url"]), (), {"url": _banned(params)}))
+    if stage == "regex":
+        table = signals(case["text"], family=bad_words, listed="copyright")
+        return Answer(_failing(table, ("c4_bad_words",)))
+    if stage == "url_filter":
+        table = signals("", case["url"], url, "\n".join(params["extra_domains"]))
+        return Answer(_failing(table, ("url",)))
     return None
 
 
-def signals(text: str, url: str | None = None) -> pa.Table:
-    """Signals of one crawled English page."""
-    texts, urls = pa.array([text], pa.large_string()), pa.array([url], pa.string())
-    columns = compute(Documents(texts, urls, "web", analyse(texts, 0, 5)), ("gopher", "c4", "fineweb"))
-    known = {"kind": ["web"], "url": urls, "language": ["en"], "language_score": [1.0]}
-    return pa.table(known | columns)
+def signals(
+    text: str, address: str | None = None, family: ModuleType | None = None, listed: str = ""
+) -> pa.Table:
+    """Signals of one crawled English page; of one more family with lines ``listed`` in a file."""
+    texts, urls = pa.array([text], pa.large_string()), pa.array([address], pa.string())
+    documents = Documents(texts, urls, "web", analyse(texts, 0, 5))
+    columns = {"kind": ["web"], "url": urls, "language": pa.array(["en"]), "language_score": [1.0]}
+    columns |= compute(documents, ("gopher", "c4", "fineweb"))
+    if family:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "list.txt"
+            path.write_text(listed, encoding="utf-8")
+            options = SignalOptions(bad_words={"en": str(path)}, url_domains=(str(path),))
+            columns |= family.compute(documents, columns, options)
+    return pa.table(columns)
 
 
 def _failing(*args: Any, **kwargs: Any) -> tuple[str, ...]:
@@ -180,13 +199,13 @@ def _custom(params: Case) -> dict[str, str]:
 
 def _banned(params: Case) -> str:
     """SQL that is true of a URL with fewer banned parts than are too many."""
-    url = "url" if params["case_sensitive"] else "lower(url)"
+    address = "url" if params["case_sensitive"] else "lower(url)"
     listed = params["banlist"] if params["case_sensitive"] else [word.lower() for word in params["banlist"]]
     if params["exact_domain_match"]:
-        url = f"regexp_extract({url}, '^[a-z]+://([^/]+)', 1)"
-        found = [f"{url} = '{word}'" for word in listed]
+        host = f"regexp_extract({address}, '^[a-z]+://([^/]+)', 1)"
+        found = [f"{host} = '{word}'" for word in listed]
     else:
         for ignored in params["ignore_chars"]:
-            url = f"replace({url}, '{ignored}', '')"
-        found = [f"contains({url}, '{word}')" for word in listed]
+            address = f"replace({address}, '{ignored}', '')"
+        found = [f"contains({address}, '{word}')" for word in listed]
     return " + ".join(f"({condition})::INT" for condition in found) + f" < {params['num_banned_substrs']}"
