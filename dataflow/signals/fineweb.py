@@ -1,4 +1,4 @@
-"""FineWeb's measures of line structure (Penedo et al. 2024, section 3.5), on lines less outer white space.
+"""FineWeb's measures of line structure (Penedo et al. 2024, section 3.6), on lines less outer white space.
 
 Its third measure, the share of characters in duplicate lines, is Gopher's ``duplicate_line_character_share``.
 """
@@ -6,7 +6,7 @@ Its third measure, the share of characters in duplicate lines, is Gopher's ``dup
 from dataflow.signals.basic import words
 from dataflow.signals.signal import Counts, Values, ratio, share, signal
 
-FINEWEB = "Penedo et al. 2024, section 3.5"
+FINEWEB = "Penedo et al. 2024, section 3.6"
 
 
 @signal(unit="share", reference=FINEWEB)
