@@ -83,7 +83,7 @@ def curation_of(recipe: Recipe, source: str, annotations: list[Annotation]) -> C
 def _found(recipe: Recipe) -> SignalOptions:
     """The recipe's options with the language model's path in place, where languages are identified."""
     options = recipe.signal_options
-    if "language" not in recipe.signals:
+    if not {"language", "paragraph_language"} & set(recipe.signals):
         return options.model_copy(update={"language_model": ""})
     return options.model_copy(update={"language_model": find_model(options.language_model or None)})
 
@@ -113,7 +113,6 @@ def _job(run: Session, shard: InputShard, hashes: InputHashes) -> Job:
         "source": curation.source.model_dump(mode="json", exclude={"path"}),
         "signals": recipe.signals,
         "signal_files": {name: file_digest(path) for name, path in curation.options.files().items()},
-        "language_paragraphs": curation.options.language_paragraphs,
         "minhash": [curation.permutations, curation.shingle],
         "annotations": [annotation.digest for annotation in annotations],
     }

@@ -1,28 +1,28 @@
 """Scores documents with a fastText model: the annotator behind the signal ``quality``.
 
 A scorer is a path and a label, so that it is cheap to send to a worker process, which reads the model once.
-The score is the probability of the label; a document without a single word scores 0.
+The score is the probability of the label; a document without a single word scores 0. The model is asked by
+kernels of our own, which give fastText's answers (``dataflow.kernels.fasttext_model``).
 """
 
-import os
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import fsspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataflow.errors import DataflowError
+from dataflow.kernels.arrow import buffers
 from quality_models.errors import QualityError
 from quality_models.text import normalise
 
-VERSION = 1
+VERSION = 2
 """Raise when the scores of the same text under the same model change."""
 
 LABEL = "__label__"
 MODEL_FILE = "model.bin"
-_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -34,34 +34,25 @@ class Scorer:
 
     def __call__(self, texts: pa.LargeStringArray) -> dict[str, pa.Array]:
         """The probability of the label for each text."""
-        model = load_model(self.model_path)
-        return {"quality": pa.array(score(model, texts, self.label, self.model_path), pa.float32())}
+        return {"quality": pa.array(score(model_file(self.model_path), texts, self.label), pa.float32())}
 
 
-def score(model: Any, texts: pa.LargeStringArray, label: str, where: str = "") -> "np.ndarray[Any, Any]":
-    """Scores of texts under a model that was read, as float32."""
-    known = [name.removeprefix(LABEL) for name in model.get_labels()]
-    if label not in known:
-        raise QualityError(f'the model has no label "{label}"', where, f"It has: {', '.join(sorted(known))}.")
-    wanted = f"{LABEL}{label}"
-    scores = np.zeros(len(texts), np.float32)
+def score(file: str, texts: pa.LargeStringArray, label: str) -> npt.NDArray[np.float32]:
+    """Scores of texts under the model in a file, as float32."""
+    from dataflow.kernels.fasttext_model import probability  # heavy
+
+    try:
+        model = probability(file, label)
+    except KeyError as error:
+        raise QualityError(f'the model has no label "{label}"', file, f"It has: {error.args[0]}.") from error
+    except DataflowError as error:
+        raise QualityError(error.what, error.where, error.fix) from error
     lines = normalise(texts)
-    filled = np.flatnonzero(pc.binary_length(lines).to_numpy(zero_copy_only=False))
-    for start in range(0, len(filled), _BATCH):
-        rows = filled[start : start + _BATCH]
-        labels, shares = model.predict(lines.take(pa.array(rows)).to_pylist(), k=len(known))
-        for row, names, probabilities in zip(rows, labels, shares, strict=True):
-            scores[row] = probabilities[list(names).index(wanted)]
+    scores = model.of(*buffers(lines))
+    scores[pc.equal(pc.binary_length(lines), 0).to_numpy(zero_copy_only=False)] = 0
     if not np.isfinite(scores).all():
-        raise QualityError("the model gives scores that are no numbers", where, "Train it again.")
-    return np.clip(scores, 0.0, 1.0)  # fastText's softmax may exceed 1 by a rounding error
-
-
-def load_model(path: str) -> Any:
-    """A fastText model from a path or URL (a file, or a folder with ``model.bin``), read once a process."""
-    local = model_file(path)
-    stat = os.stat(local)  # noqa: PTH116
-    return _load(local, stat.st_mtime_ns, stat.st_size)
+        raise QualityError("the model gives scores that are no numbers", file, "Train it again.")
+    return scores
 
 
 def model_file(path: str) -> str:
@@ -75,16 +66,3 @@ def model_file(path: str) -> str:
     if "file" in fs.protocol or "local" in fs.protocol:
         return str(file)
     return str(fsspec.open_local(f"simplecache::{fs.unstrip_protocol(file)}"))
-
-
-@lru_cache(maxsize=2)
-def _load(local: str, _changed: int, _size: int) -> Any:
-    import fasttext
-
-    try:
-        return fasttext.load_model(local)
-    except (ValueError, RuntimeError, MemoryError) as error:
-        what = f"not a fastText model ({str(error)[:100]})"
-        raise QualityError(
-            what, local, "Give a .bin or .ftz file that fastText wrote, or train one."
-        ) from error

@@ -26,7 +26,7 @@ from quality_models.score import LABEL, MODEL_FILE, score
 
 __all__ = ["VERSION", "Quality", "Trained", "train", "train_quality", "write"]
 
-VERSION = 1
+VERSION = 2
 """Raise when the bytes of a model trained on the same texts change."""
 
 FOLDER = "models/quality"
@@ -89,9 +89,9 @@ def train(
     sample = draw(positive, negative, config.sample_documents, config.held_out, seed)
     with tempfile.TemporaryDirectory() as folder:
         model = _fit(sample, config, seed, Path(folder))
-        measured = _measure(model, sample)
         file = Path(folder, MODEL_FILE)
         model.save_model(str(file))
+        measured = _measure(str(file), sample)
         content = file.read_bytes()
     learned = sample.labels[~sample.held_out]
     card = Card(
@@ -149,6 +149,6 @@ def _fit(sample: Sample, config: Quality, seed: int, folder: Path) -> Any:
     return model
 
 
-def _measure(model: Any, sample: Sample) -> Evaluation:
+def _measure(file: str, sample: Sample) -> Evaluation:
     texts = sample.texts.filter(pa.array(sample.held_out))
-    return evaluate(score(model, texts, "positive"), sample.labels[sample.held_out])
+    return evaluate(score(file, texts, "positive"), sample.labels[sample.held_out])

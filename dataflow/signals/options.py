@@ -15,9 +15,6 @@ class SignalOptions(Config):
     language_model: str = ""
     """Path of a fastText language model, such as lid.176.bin or GlotLID; empty: lid.176.ftz, which is fetched."""
 
-    language_paragraphs: bool = False
-    """Whether the language of each paragraph is identified too (signals of the family `language`)."""
-
     url_domains: tuple[str, ...] = ()
     """Files of domains, one a line; a document whose URL lies under one is marked (family `url`)."""
 

@@ -28,13 +28,14 @@ __all__ = [
 ]
 __all__ += ["signals_of"]
 
-VERSION = 1
+VERSION = 2
 """Raise when a signal or a signature of an unchanged text changes."""
 
-FAMILIES = ("language", "gopher", "c4", "fineweb", "url", "bad_words", "perplexity")
+FAMILIES = ("language", "gopher", "c4", "fineweb", "url", "bad_words", "perplexity", "paragraph_language")
 
 _ASKED: dict[str, Callable[[Documents, Mapping[str, pa.Array], SignalOptions], dict[str, pa.Array]]] = {
     "language": language.compute,
+    "paragraph_language": language.compute_paragraphs,
     "url": url.compute,
     "bad_words": bad_words.compute,
     "perplexity": perplexity.compute,

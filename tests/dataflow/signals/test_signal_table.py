@@ -13,7 +13,10 @@ from dataflow.kernels.scan import analyse
 from dataflow.signals import gopher, table
 from dataflow.signals.signal import Counts, Values, ratio, signal
 
-GOLDEN = {1: "dd74c96d7abfbff3d74f1bacdd458e8bc7cc94f84239ee6e5e84f48d5229658d"}
+GOLDEN = {
+    1: "dd74c96d7abfbff3d74f1bacdd458e8bc7cc94f84239ee6e5e84f48d5229658d",
+    2: "dd74c96d7abfbff3d74f1bacdd458e8bc7cc94f84239ee6e5e84f48d5229658d",  # other languages
+}
 
 TEXTS = [
     "",
