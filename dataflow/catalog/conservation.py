@@ -1,8 +1,9 @@
 """The first law: every record read has exactly one fate, and the fates add up to the records read.
 
 What was read is what the manifests of the reading steps counted while they read; what became of it is the
-ledger, which knows nothing of those counts. That the two agree, for each source, is checked after every
-step.
+ledger, which knows nothing of those counts. That the two agree, for each source and each part, is checked after
+every step, and that each step decided about the very documents it was given: filter about all, dedup about
+those that passed, mix about those that are kept, and the corpus is what was planned.
 """
 
 from collections import Counter
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 
 import duckdb
 
+from dataflow.catalog.laws import LAWS, broken
 from dataflow.catalog.ledger import FATES
 from dataflow.catalog.table import Table, ask
 from dataflow.catalog.views import connect
@@ -19,6 +21,7 @@ from dataflow.store.storage import Storage
 
 READING_STEPS = {"curate": "", "instruct": "instructions/"}
 _COUNTS = ("records", "documents", "quarantined", "skipped")
+_ORDER = ("curate", "filter", "dedup", "decontaminate", "mix")
 _AGAIN = "Run `dataflow run` with the recipe again; if it stays so, remove `manifests/` and run once more."
 
 
@@ -46,13 +49,17 @@ def violations(
     store: Storage, con: duckdb.DuckDBPyConnection, step: str | None = None
 ) -> Iterator[DataflowError]:
     """Every breach of the law, as ``check_conservation`` would raise it; ``con`` is ``connect(store)``."""
+    upto = _ORDER.index(step) if step in _ORDER else len(_ORDER)
     for reading, prefix in READING_STEPS.items():
         parts = [manifest for manifest in manifests(store, reading) if "records" in manifest.counts]
         yield from _counts_disagree(parts)
+        yield from _unlike_the_parts(con, parts)
         yield from _unlike_the_ledger(con, parts, prefix)
         yield from _repeated_ids(con, prefix)
         if step != "curate" or prefix:
             yield from _undecided(con, prefix)
+    done = (*_ORDER[: upto + 1], "instruct")
+    yield from broken(con, [law for law in LAWS if law.step in done])
 
 
 def _counts_disagree(parts: list[Manifest]) -> Iterator[DataflowError]:
@@ -66,6 +73,19 @@ def _counts_disagree(parts: list[Manifest]) -> Iterator[DataflowError]:
                 f"manifests/{manifest.step}/{manifest.part}.json",
                 _AGAIN,
             )
+
+
+def _unlike_the_parts(con: duckdb.DuckDBPyConnection, parts: list[Manifest]) -> Iterator[DataflowError]:
+    """Rows of each file of documents and of quarantine, as their footers say, beside what was counted."""
+    rows = _rows_by_file(con)
+    for manifest in parts:
+        counts = manifest.counts
+        lost = counts.get("quarantined", 0) + counts.get("skipped", 0)
+        for path in manifest.outputs:
+            folder = path.removeprefix("instructions/").split("/")[0]
+            counted = {"documents": counts.get("documents", 0), "quarantine": lost}.get(folder)
+            if counted is not None and path in rows and rows[path] != counted:
+                yield DataflowError(f"{rows[path]:,} rows, but {counted:,} were counted", path, _AGAIN)
 
 
 def _unlike_the_ledger(
@@ -112,15 +132,24 @@ def _repeated_ids(con: duckdb.DuckDBPyConnection, prefix: str) -> Iterator[Dataf
 
 
 def _undecided(con: duckdb.DuckDBPyConnection, prefix: str) -> Iterator[DataflowError]:
+    """Every part of documents has a decision for each of its rows."""
     line = prefix.replace("/", "_")
-    if not con.execute("SELECT list_contains(steps, ?) FROM stored.about", [f"{line}filter"]).fetchall()[0][
-        0
-    ]:
+    steps = con.execute("SELECT steps FROM stored.about").fetchall()[0][0]
+    if f"{line}filter" not in steps:
         return
-    documents, decisions = con.execute(
-        f"SELECT (SELECT count(*) FROM stored.{line}documents), (SELECT count(*) FROM stored.{line}filter)"
-    ).fetchall()[0]
-    if documents != decisions:
-        yield DataflowError(
-            f"{documents:,} documents but {decisions:,} decisions", f"{prefix}decisions/filter", _AGAIN
-        )
+    rows = _rows_by_file(con)
+    documents, decisions = (
+        {path.removeprefix(folder): count for path, count in rows.items() if path.startswith(folder)}
+        for folder in (f"{prefix}documents/", f"{prefix}decisions/filter/")
+    )
+    for part in sorted(documents.keys() | decisions.keys()):
+        n, decided = documents.get(part, 0), decisions.get(part, 0)
+        if n != decided:
+            yield DataflowError(
+                f"{n:,} documents but {decided:,} decisions", f"{prefix}decisions/filter/{part}", _AGAIN
+            )
+
+
+def _rows_by_file(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Rows of every part of documents, quarantine and decisions/filter, by its path in the folder."""
+    return dict(con.execute("SELECT path, n_rows FROM stored.parts").fetchall())

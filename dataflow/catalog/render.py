@@ -79,8 +79,8 @@ def show_lines(lines: Iterable[Line], file: IO[str] | None = None) -> None:
         shown = Text(harmless(line.text).replace("\t", " "))
         for mark in line.marks:
             shown.stylize("black on yellow", mark.start, mark.end)
-        gutter = Text("  > ", style="bold red") if line.marks else Text("  | ", style="dim")
-        console.print(gutter + shown, soft_wrap=True)
+        gutter = ("  > ", "bold red") if line.marks else ("  | ", "dim")
+        console.print(Text.assemble(gutter, shown), soft_wrap=True)
         if line.marks and not console.is_terminal and not line.marked_whole:
             console.print(Text(f"    {_underline(shown.plain, line.marks)}"), soft_wrap=True)
 

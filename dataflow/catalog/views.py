@@ -176,6 +176,7 @@ def _create_views(connection: duckdb.DuckDBPyConnection, store: Storage) -> None
     )
     _create(connection, "stored.recipe", _recipe_sql(store))
     _create(connection, "stored.manifests", _manifests_sql(store))
+    _create(connection, "stored.parts", _parts_sql(store, present))
     _create(connection, "stored.runs", _runs_sql(store))
     for name, sql in VIEWS.items():
         _create(connection, name, sql)
@@ -230,6 +231,24 @@ def _manifests_sql(store: Storage) -> str:
         f"SELECT split_part(filename[{len(base) + 1}:], '/', 1) AS step, content "
         f"FROM read_text({quote(_glob_escaped(base) + '**/*.json')})"
     )
+
+
+_COUNTED = ("documents", "quarantine", "filter")
+
+
+def _parts_sql(store: Storage, present: Collection[str]) -> str:
+    """Rows of each part that has one row a record, from the footers."""
+    counted = [
+        one for one in STORED if one.name in present and one.name.removeprefix("instructions_") in _COUNTED
+    ]
+    base = f"{_base(store)}/"
+    files = [f"{_glob_escaped(base)}{stored.folder}/{stored.depth}.parquet" for stored in counted]
+    selected = (
+        f"SELECT file_name[{len(base) + 1}:] AS path, num_rows::BIGINT AS n_rows "
+        f"FROM parquet_file_metadata({quote(glob)})"
+        for glob in files
+    )
+    return " UNION ALL ".join(("SELECT NULL::VARCHAR AS path, NULL::BIGINT AS n_rows WHERE false", *selected))
 
 
 def _runs_sql(store: Storage) -> str:

@@ -54,7 +54,7 @@ def changed_rules(
     for name in dropped:
         if name not in known:
             raise RecipeError(f'no rule is named "{name}"', "--drop", nearest(name, known))
-    new = active_rules(Rules(sets=(), custom=replaced), signal_columns(con))
+    new = active_rules(Rules.model_validate({"sets": (), "custom": replaced}), signal_columns(con))
     keeps = {rule.name: rule for rule in new}
     kept = [rule for rule in rules if rule.name not in dropped]
     changed = [
