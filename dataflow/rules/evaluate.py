@@ -14,14 +14,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
-from importlib import resources
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dataflow.config import Config, nearest
+from dataflow.config import nearest
 from dataflow.errors import DataflowError, RecipeError
 from dataflow.rules.config import DEFAULT_SETS, Rules
+from dataflow.rules.published import Rule, RuleSet, load_set, rules_of_set, set_names
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,69 +32,13 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_SETS", "VERSION", "Rule", "RuleSet", "Rules"]
 __all__ += ["active_rules", "dropped_by", "fails_sql", "filter_part", "load_set", "reasons_sql", "set_names"]
-__all__ += ["written_rules"]
+__all__ += ["apply", "judge", "written_rules"]
 
-VERSION = 1
-"""Raise when the bytes of decisions/filter change for the same signals and rules."""
+VERSION = 2
+"""Raise when the bytes of decisions/filter, or what is counted of them, change for the same signals and rules."""
 
 
 _DROPPED_BY = b"texts_dropped_by"
-
-
-class RuleLine(Config):
-    """One rule as a set writes it."""
-
-    keep: str
-    """SQL condition under which a document passes."""
-    where: str = "true"
-    """SQL condition naming the documents the rule is about."""
-
-
-class RuleSet(Config):
-    """A published set of rules, as ``sets/<name>.yaml`` holds it."""
-
-    reference: str
-    """Paper and section that the figures come from."""
-    kinds: tuple[str, ...]
-    """Kinds of source the set is for."""
-    where: str = "true"
-    """SQL condition naming the documents the whole set is about: languages, scripts."""
-    rules: dict[str, RuleLine]
-    """The rules by name."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule ready to be applied.
-
-    ``where`` already combines the kinds, scripts and languages of its set; ``set`` is "custom" for a user's
-    own.
-    """
-
-    name: str
-    keep: str
-    where: str = "true"
-    set: str = "custom"
-    reference: str = ""
-
-
-def set_names() -> list[str]:
-    """Names of the rule sets there are, sorted."""
-    folder = resources.files("dataflow.rules") / "sets"
-    return sorted(
-        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
-    )
-
-
-@cache
-def load_set(name: str) -> RuleSet:
-    """A rule set by name; a RecipeError with the nearest name where there is none."""
-    import yaml
-
-    if name not in set_names():
-        raise RecipeError(f'unknown rule set "{name}"', "rules.sets", nearest(name, set_names()))
-    text = (resources.files("dataflow.rules") / "sets" / f"{name}.yaml").read_text(encoding="utf-8")
-    return RuleSet.model_validate(yaml.safe_load(text))
 
 
 def active_rules(rules: Rules, signals: pa.Schema | Iterable[str]) -> list[Rule]:
@@ -115,7 +59,7 @@ def _checked(rules_json: str, signals: pa.Schema) -> tuple[Rule, ...]:
     for rule in found:
         place = f"rule {rule.name}" if rule.set == "custom" else f"rule {rule.name} of set {rule.set}"
         try:
-            checker.condition(rule.where, place)
+            checker.condition(rule.where, f"{place}, where")
             checker.condition(rule.keep, place)
         except RecipeError as error:
             raise _with_advice(error, rule) from error
@@ -143,7 +87,9 @@ def reasons_sql(rules: Sequence[Rule]) -> str:
 def filter_part(store: Storage, source: str, part: str, rules: Rules) -> Made:
     """Decide one part: ``signals/<source>/<part>`` to ``decisions/filter/<source>/<part>``, row for row.
 
-    Refused where texts were dropped by other rules than these: what these keep might have no text.
+    Refused where texts were dropped by other rules than these: what these keep might have no text. Counts are of
+    ``documents``, those ``passed``, and for each rule those it is about and could judge (``applied:``) and those
+    that fail it (``failed:``).
     """
     import pyarrow.compute as pc
 
@@ -158,14 +104,14 @@ def filter_part(store: Storage, source: str, part: str, rules: Rules) -> Made:
             f"{source}/{part}",
             "Run `dataflow run RECIPE`: it reads the input again.",
         )
-    decided = apply(signals, active)
+    decided, fails = judge(signals, active)
     output = f"decisions/filter/{source}/{part}.parquet"
     store.write_table(output, decided)
-    failed = dict.fromkeys((f"failed:{rule.name}" for rule in active), 0)
-    for entry in pc.value_counts(pc.list_flatten(decided["reasons"])).to_pylist():
-        failed[f"failed:{entry['values']}"] = entry["counts"]
-    passed = pc.sum(decided["passed"]).as_py() or 0
-    return Made((output,), {"documents": decided.num_rows, "passed": passed, **failed})
+    counts = {"documents": decided.num_rows, "passed": pc.sum(decided["passed"]).as_py() or 0}
+    for rule, failing in zip(active, fails, strict=True):
+        counts[f"applied:{rule.name}"] = len(failing) - failing.null_count
+        counts[f"failed:{rule.name}"] = pc.sum(failing).as_py() or 0
+    return Made((output,), counts)
 
 
 def dropped_by(rules: Sequence[Rule]) -> dict[bytes, bytes]:
@@ -176,22 +122,35 @@ def dropped_by(rules: Sequence[Rule]) -> dict[bytes, bytes]:
 
 def apply(signals: pa.Table, rules: Sequence[Rule]) -> pa.Table:
     """A table FILTER for a table of signals, in its order; ``rules`` as ``active_rules`` returned them."""
+    return judge(signals, rules)[0]
+
+
+def judge(signals: pa.Table, rules: Sequence[Rule]) -> tuple[pa.Table, list[pa.ChunkedArray]]:
+    """The same, and for each rule whether a document fails it: null where it is not about it or cannot tell."""
     import duckdb
 
-    from dataflow.rules.sql import connect
+    from dataflow.rules.sql import connect, quote
     from dataflow.store.documents import FILTER
 
     connection = connect()
     connection.register("signals", signals)
-    reasons = reasons_sql(rules)
+    fails = "".join(f", {fails_sql(rule)} AS fails_{number}" for number, rule in enumerate(rules))
+    names = ", ".join(
+        f"CASE WHEN fails_{number} THEN {quote(rule.name)} END" for number, rule in enumerate(rules)
+    )
+    reasons = (
+        f"list_filter([{names}], lambda reason: reason IS NOT NULL)" if rules else "CAST([] AS VARCHAR[])"
+    )
     query = (
-        f"SELECT id, len(reasons) = 0 AS passed, reasons FROM (SELECT id, {reasons} AS reasons FROM signals)"
+        f"SELECT id, len(reasons) = 0 AS passed, * EXCLUDE (id) "
+        f"FROM (SELECT *, {reasons} AS reasons FROM (SELECT id{fails} FROM signals))"
     )
     try:
-        decided = connection.sql(query).to_arrow_table()
+        judged = connection.sql(query).to_arrow_table()
     except duckdb.Error as error:
         raise _culprit(connection, rules, error) from error
-    return decided.cast(FILTER).combine_chunks()
+    decided = judged.select(FILTER.names).cast(FILTER).combine_chunks()
+    return decided, [judged[f"fails_{number}"] for number in range(len(rules))]
 
 
 def _culprit(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule], error: duckdb.Error) -> Exception:
@@ -216,33 +175,28 @@ def written_rules(rules: Rules) -> list[Rule]:
     """The rules as the recipe and its sets write them, unchecked."""
     found: dict[str, Rule] = {}
     for name in rules.sets:
-        for rule in _rules_of_set(name, rules.keep_languages):
+        for rule in rules_of_set(name, rules.keep_languages):
             if rule.name in found:
                 raise RecipeError(f'set "{name}" is listed twice', "rules.sets", "Name each set once.")
             found[rule.name] = rule
-    for name, keep in rules.custom.items():
+    for name, own in rules.own_rules().items():
         if not name.strip():
             raise RecipeError(
                 "a rule without a name", "rules.custom", "Give it one: its reason is recorded under it."
             )
-        found[name] = replace(found[name], keep=keep) if name in found else Rule(name, keep)
+        if name in found:
+            rule = found[name]
+            if own.keep:
+                rule = replace(rule, keep=own.keep, written="")
+            if own.where != "true":
+                rule = replace(rule, where=f"({rule.where}) AND (\n{own.where}\n)")
+            found[name] = rule
+        elif own.keep or isinstance(rules.custom[name], str):
+            found[name] = Rule(name, own.keep, own.where)
+        else:
+            fix = f"Write one, or name a rule of a set. {nearest(name, list(found))}"
+            raise RecipeError("no condition to keep a document by", f"rule {name}", fix)
     return list(found.values())
-
-
-def _rules_of_set(name: str, keep_languages: Sequence[str]) -> list[Rule]:
-    from dataflow.rules.sql import quote
-
-    one = load_set(name)
-    languages = ", ".join(quote(language) for language in keep_languages)
-    kinds = f"kind IN ({', '.join(quote(kind) for kind in one.kinds)})"
-    rules = []
-    for rule, line in one.rules.items():
-        if "{keep_languages}" in line.keep and not languages:
-            continue
-        where = " AND ".join(f"({part})" for part in (kinds, one.where, line.where) if part != "true")
-        keep = line.keep.replace("{keep_languages}", languages)
-        rules.append(Rule(rule, keep, where, set=name, reference=one.reference))
-    return rules
 
 
 def _with_advice(error: RecipeError, rule: Rule) -> RecipeError:

@@ -76,6 +76,36 @@ def test_a_custom_rule_with_the_name_of_a_sets_rule_takes_its_place() -> None:
     ]
 
 
+def test_a_rule_of_ones_own_may_be_about_some_documents_only() -> None:
+    rules = Rules(
+        sets=(), custom={"long": {"keep": "n_words > 50", "where": "source = 'web' AND quality > 0.5"}}
+    )
+    assert failing(rules) == [["long"], [], [], []]
+
+
+def test_what_a_mapping_says_of_a_sets_rule_narrows_it_and_leaves_the_rest() -> None:
+    columns = [*SIGNALS.column_names, "language", "language_score"]
+    mine = {"language_score": {"where": "source <> 'poems' -- they are short", "max_share": 0.9}}
+    (rule,) = active_rules(Rules(sets=("language",), custom=mine), columns)
+    assert (rule.keep, rule.set) == ("language_score >= 0.65", "language")
+    assert rule.where == "((kind IN ('web', 'prose'))) AND (\nsource <> 'poems' -- they are short\n)"
+
+
+@pytest.mark.parametrize(
+    ("mine", "message"),
+    [
+        ({"keep": "n_word > 1"}, 'rule mine: unknown column "n_word". Did you mean "n_words"?'),
+        ({"keep": "true", "where": "sorce = 'web'"}, 'rule mine, where: unknown column "sorce"'),
+        ({"keep": "true", "where": "n_words"}, "rule mine, where: .*not true or false"),
+        ({"where": "true"}, "rule mine: no condition to keep a document by"),
+        ({}, "rule mine: no condition to keep a document by"),
+    ],
+)
+def test_a_mapping_is_checked_in_all_its_parts(mine: dict[str, str], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        active_rules(Rules(sets=(), custom={"mine": mine}), SIGNALS.schema)
+
+
 def test_where_guards_a_condition_that_cannot_be_computed_elsewhere() -> None:
     rule = Rule("year", keep="CAST(date AS DATE) > DATE '2020-06-01'", where="date LIKE '20%'")
     assert apply(SIGNALS, [rule])["reasons"].to_pylist() == [["year"], [], [], []]
@@ -189,7 +219,16 @@ def test_filter_part_decides_row_for_row(tmp_path: Path) -> None:
     write_signals(store, SIGNALS)
     made = filter_part(store, "web", "0001", custom(long="n_words > 50", good="quality > 0.5", never="true"))
     assert made.outputs == ("decisions/filter/web/0001.parquet",)
-    assert made.counts == {"documents": 4, "passed": 2, "failed:long": 2, "failed:good": 1, "failed:never": 0}
+    assert made.counts == {
+        "documents": 4,
+        "passed": 2,
+        "applied:long": 3,  # of the fourth the number of words is not known
+        "failed:long": 2,
+        "applied:good": 3,
+        "failed:good": 1,
+        "applied:never": 4,
+        "failed:never": 0,
+    }
     table = store.read_table(made.outputs[0])
     assert table.schema.equals(FILTER)
     assert table.to_pylist() == [
@@ -204,7 +243,7 @@ def test_filter_part_of_nothing_writes_an_empty_table(tmp_path: Path) -> None:
     store = Storage(str(tmp_path))
     write_signals(store, SIGNALS.slice(0, 0))
     made = filter_part(store, "web", "0001", custom(long="n_words > 50"))
-    assert made.counts == {"documents": 0, "passed": 0, "failed:long": 0}
+    assert made.counts == {"documents": 0, "passed": 0, "applied:long": 0, "failed:long": 0}
     assert store.read_table(made.outputs[0]).schema.equals(FILTER)
 
 
@@ -218,12 +257,12 @@ def test_rows_keep_their_order_in_a_large_part() -> None:
     assert decided["passed"].to_pylist() == [number % 2 == 0 for number in range(n)]
 
 
-def test_golden_decisions_of_version_1(tmp_path: Path) -> None:
+def test_golden_decisions_of_version_2(tmp_path: Path) -> None:
     store = Storage(str(tmp_path))
     write_signals(store, SIGNALS)
     made = filter_part(store, "web", "0001", custom(long="n_words > 50", good="quality > 0.5"))
     rows = repr(store.read_table(made.outputs[0]).to_pylist()).encode()
-    assert evaluate.VERSION == 1
+    assert evaluate.VERSION == 2
     assert (
         hashlib.sha256(rows).hexdigest() == "820fc9ae52b63275fe5c2531b953fa202b5c5aa7bc6575b828cb88b2cc671e3e"
     )

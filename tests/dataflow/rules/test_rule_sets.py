@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pytest
 
+from dataflow.rules.config import DEFAULT_SETS
 from dataflow.rules.evaluate import Rules, active_rules, apply, load_set, set_names
 from dataflow.signals.table import FAMILIES, schema
 
@@ -27,10 +28,10 @@ GOOD: Mapping[str, object] = {
 
 def reasons_of(rules: Rules, documents: Sequence[Mapping[str, object]]) -> list[list[str]]:
     """Failing rules of documents that are GOOD but for the signals given."""
-    zero = {"string": "", "bool": False}
+    zero = {"string": "", "bool": False, "double": 0, "float": 0, "int64": 0}
     columns = {
         field.name: pa.array(
-            [{"id": "d", **GOOD, **one}.get(field.name, zero.get(str(field.type), 0)) for one in documents],
+            [{"id": "d", **GOOD, **one}.get(field.name, zero.get(str(field.type))) for one in documents],
             field.type,
         )
         for field in SIGNALS
@@ -75,18 +76,23 @@ def reasons(rules: Rules, **signals: object) -> list[str]:
         ("fineweb_short_lines", "short_line_share", [0.67], [0.671]),
         ("fineweb_duplicate_line_characters", "duplicate_line_character_share", [0.01], [0.011]),
         ("fineweb_newlines", "newline_to_word_ratio", [0.3], [0.301]),
+        ("url_domain", "url_domain_listed", [False, None], [True]),
+        ("url_words", "n_url_words_listed", [1, None], [2]),
+        ("url_strong_words", "n_url_strong_words_listed", [0, None], [1]),
+        ("c4_bad_words", "n_bad_words", [0, None], [1]),
     ],
 )
 def test_a_value_on_the_bound_is_kept(
     rule: str, signal: str, kept: list[object], dropped: list[object]
 ) -> None:
-    found = reasons_of(Rules(), [{signal: value} for value in (*kept, *dropped)])
+    rules = Rules(sets=(*DEFAULT_SETS, "url", "c4_bad_words"))
+    found = reasons_of(rules, [{signal: value} for value in (*kept, *dropped)])
     assert [rule in failed for failed in found] == [False] * len(kept) + [True] * len(dropped)
 
 
 def test_every_rule_of_every_set_can_fail() -> None:
     tested = test_a_value_on_the_bound_is_kept.pytestmark[0].args[1]  # type: ignore[attr-defined]
-    every = {rule for name in set_names() for rule in load_set(name).rules}
+    every = {rule for name in set(set_names()) - {"fineweb2", "code"} for rule in load_set(name).rules}
     assert every - {case[0] for case in tested} == {"language_kept"}
 
 
@@ -165,3 +171,99 @@ def test_sets_name_their_source() -> None:
     assert set(set_names()) >= {"language", "gopher_quality", "gopher_repetition", "c4", "fineweb"}
     for name in set_names():
         assert any(digit.isdigit() for digit in load_set(name).reference)
+
+
+FRENCH: Mapping[str, object] = {
+    "language": "fr",
+    "language_score": 0.9,
+    "mean_word_length": 5,
+    "alphabetic_word_share": 0.9,
+    "n_stop_words_of_language": 5,
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "signal", "kept", "dropped"),
+    [
+        ("score", "language_score", [0.824], [0.823]),
+        ("word_count", "n_words", [50, 100_000], [49, 100_001]),
+        ("mean_word_length", "mean_word_length", [2, 11], [1.99, 11.01]),
+        ("alphabetic_words", "alphabetic_word_share", [0.812], [0.811]),
+        ("hash_to_word_ratio", "hash_to_word_ratio", [0.1], [0.101]),
+        ("ellipsis_to_word_ratio", "ellipsis_to_word_ratio", [0.1], [0.101]),
+        ("bullet_lines", "bullet_line_share", [0.9], [0.901]),
+        ("ellipsis_lines", "ellipsis_line_share", [0.3], [0.301]),
+        ("punctuation_lines", "punctuation_line_share", [0.1], [0.099]),
+        ("newlines", "newline_to_word_ratio", [0.185], [0.186]),
+        ("duplicate_lines", "duplicate_line_share", [0.264], [0.265]),
+        ("duplicate_line_characters", "duplicate_line_character_share", [0.1], [0.101]),
+        ("top_2gram", "top_2gram_character_share", [0.161], [0.162]),
+        ("top_3gram", "top_3gram_character_share", [0.149], [0.15]),
+        ("top_4gram", "top_4gram_character_share", [0.134], [0.135]),
+        ("duplicate_5gram", "duplicate_5gram_character_share", [0.15], [0.151]),
+        ("duplicate_6gram", "duplicate_6gram_character_share", [0.141], [0.142]),
+        ("duplicate_7gram", "duplicate_7gram_character_share", [0.131], [0.132]),
+        ("duplicate_8gram", "duplicate_8gram_character_share", [0.121], [0.122]),
+        ("duplicate_9gram", "duplicate_9gram_character_share", [0.111], [0.112]),
+        ("duplicate_10gram", "duplicate_10gram_character_share", [0.1], [0.101]),
+    ],
+)
+def test_fineweb2_holds_a_document_to_the_figures_of_its_language(
+    rule: str, signal: str, kept: list[object], dropped: list[object]
+) -> None:
+    name = {"score": "fineweb2_language_score"}.get(rule, f"fineweb2_{rule}")
+    for label in ("fr", "fra_Latn"):
+        documents = [{**FRENCH, "language": label, signal: value} for value in (*kept, *dropped)]
+        found = reasons_of(Rules(sets=("fineweb2",)), documents)
+        assert found == [[]] * len(kept) + [[name]] * len(dropped)
+
+
+@pytest.mark.parametrize(
+    ("labels", "score", "longest", "letters", "punctuation", "newlines", "duplicate_lines"),
+    [
+        ("fr fra_Latn", 0.824, 11, 0.812, 0.1, 0.185, 0.264),
+        ("de deu_Latn", 0.821, 15, 0.774, 0, 0.152, 0.263),
+        ("es spa_Latn", 0.840, 14, 0.825, 0.182, 0.138, 0.252),
+        ("ru rus_Cyrl", 0.900, 11, 0.713, 0.231, 0.139, 0.322),
+        ("zh cmn_Hani", 0.692, 5, 0.735, 0.106, 0.178, 0.287),
+        ("ja jpn_Jpan", 0.886, 6, 0.759, 0.096, 0.130, 0.328),
+        ("ar arb_Arab", 0.711, 9, 0.787, 0.143, 0.189, 0.304),
+        ("hi hin_Deva", 0.692, 21, 0.837, 0.091, 0.316, 0.206),
+        ("th tha_Thai", 0.900, 10, 0.900, 0, 0.153, 0.349),
+        ("sw swh_Latn", 0.300, 9, 0.802, 0.143, 0.167, 0.302),
+    ],
+)
+def test_fineweb2_has_the_published_figures(
+    labels: str,
+    score: float,
+    longest: float,
+    letters: float,
+    punctuation: float,
+    newlines: float,
+    duplicate_lines: float,
+) -> None:
+    found = load_set("fineweb2")
+    row = dict(zip(found.figures, found.languages[labels], strict=True))
+    expected = (score, longest, letters, punctuation, newlines, duplicate_lines)
+    names = ("score", "longest", "letters", "punctuation", "newlines", "duplicate_lines")
+    assert tuple(row[name] for name in names) == expected
+
+
+def test_fineweb2_asks_nothing_of_english_nor_of_a_language_it_has_no_figures_for() -> None:
+    bad = {"n_words": 1, "language_score": 0.1, "newline_to_word_ratio": 5}
+    for language in ("en", "eng_Latn", "tlh", None):
+        assert reasons(Rules(sets=("fineweb2",)), language=language, **bad) == []
+    assert reasons(Rules(sets=("fineweb2",)), kind="prose", language="fr", **bad) == []
+
+
+def test_fineweb2_leaves_words_and_their_ngrams_out_in_scripts_without_spaces() -> None:
+    chinese = {**FRENCH, "language": "zh", "mean_word_length": 0, "top_2gram_character_share": 0.9}
+    assert reasons(Rules(sets=("fineweb2",)), spaceless_share=0.9, **chinese) == []
+    assert reasons(Rules(sets=("fineweb2",)), spaceless_share=0.9, **{**chinese, "n_words": 9}) == [
+        "fineweb2_word_count"
+    ]
+
+
+def test_a_rule_of_many_languages_is_shown_as_its_set_writes_it() -> None:
+    (score, count, *_) = active_rules(Rules(sets=("fineweb2",)), SIGNALS)
+    assert (score.shown, count.shown) == ("language_score >= {score}", count.keep)
