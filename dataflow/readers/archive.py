@@ -44,6 +44,12 @@ class ArchiveStream:
         end = newline + 1 if newline >= 0 else len(self._buffer)
         return self._give(min(end, self._begin + limit))
 
+    def peek(self, size: int) -> bytes:
+        """The next bytes, which stay the next."""
+        while self.left < size and self._fill():
+            pass
+        return self._buffer[self._begin : self._begin + size]
+
     def give_back(self, content: bytes) -> None:
         """Take the last bytes given out back, to be read again."""
         self._buffer = content + self._buffer[self._begin :]
@@ -66,7 +72,7 @@ class ArchiveStream:
     def resume(self) -> tuple[int, int] | None:
         """After damage, go on at the next member; the stretch of the file that is lost, None at its end."""
         lost, self.damage = self.damage, None
-        if lost is None or lost.reason.startswith("decompression_bomb"):
+        if lost is None or lost.member is None:
             return None
         place = next_member(self._path, lost.member + 1)
         if place is None:

@@ -49,12 +49,16 @@ _UTF = (
 class Damaged(Exception):  # noqa: N818 - a state of the file, and it is always handled
     """The rest of a file cannot be read; ``reason`` goes to quarantine, ``raw`` begins the cut-off record."""
 
-    def __init__(self, reason: str, raw: bytes = b"", bytes_in: int | None = None, member: int = 0) -> None:
+    def __init__(
+        self, reason: str, raw: bytes = b"", bytes_in: int | None = None, member: int | None = None
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.raw = raw
         self.bytes_in = len(raw) if bytes_in is None else bytes_in
-        self.member = member  # where the compressed member begins that cannot be read
+        self.member = (
+            member  # where the one packed member that cannot be read begins; None: no more can be read
+        )
 
 
 def open_file(path: str) -> IO[bytes]:
@@ -172,7 +176,6 @@ def _bounded(
                 f"decompression_bomb: {n_bytes} bytes out of {position - start}, more than {max_ratio} to one; "
                 "the rest of the file is not read",
                 block[:4096],
-                member=member,
             )
         yield member, block
 

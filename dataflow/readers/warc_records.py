@@ -15,7 +15,8 @@ from dataflow.readers.archive import ArchiveStream
 from dataflow.readers.batches import RAW_BYTES
 
 _VERSION = re.compile(rb"WARC/\d+\.\d+[ \t]*\r?\n?$")
-_NEXT = re.compile(rb"\n\r?\n(?=WARC/\d+\.\d+\r?\n[A-Za-z-]+:)")
+_VERSION_AT_END = re.compile(rb"WARC/\d+\.\d+[ \t]*\r?\n$")
+_INSIDE = re.compile(rb"WARC/\d+\.\d+\r?\n[A-Za-z-]+:")  # the beginning of a record in another's block
 _LINE_BYTES = 1 << 16
 _HEADER_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 20
@@ -78,8 +79,11 @@ def _headers(stream: ArchiveStream, lost: _Lost) -> tuple[dict[str, str], str]:
     headers: dict[str, str] = {}
     name = ""
     while line := stream.readline(_LINE_BYTES):
-        if _VERSION.match(line) or lost.n_bytes > _HEADER_BYTES:
-            stream.give_back(line)
+        version = _VERSION_AT_END.search(line)
+        if version or lost.n_bytes > _HEADER_BYTES:
+            begin = version.start() if version else 0
+            stream.give_back(line[begin:])
+            lost.add(line[:begin])
             return {}, "malformed_record: headers without an end"
         lost.add(line)
         text = line.decode("utf-8", "replace").strip()
@@ -102,8 +106,8 @@ def _whole(stream: ArchiveStream, headers: dict[str, str], size: int, limit: int
     while left and (chunk := stream.read(min(left, _CHUNK_BYTES))):
         place = stream.tell() - len(chunk)
         end = _end_before_next(stream, chunk, place, begin)
-        if end is None and size > limit and (match := _NEXT.search(chunk)):
-            end = match.end()
+        if end is None and size > limit and (match := _INSIDE.search(chunk)):
+            end = match.start()
         if end is not None:
             stream.give_back(chunk[end:])
             chunk = chunk[:end]
@@ -113,15 +117,22 @@ def _whole(stream: ArchiveStream, headers: dict[str, str], size: int, limit: int
         if end is not None:
             break
     block = b"".join(parts)
+    doubtful = size <= limit and stream.damage is None and (left > 0 or not _ends_here(stream))
+    if doubtful and (match := _INSIDE.search(block)):
+        stream.give_back(block[match.start() :])
+        block, left = block[: match.start()], 1
     if not left:
         return WarcRecord(headers, block, size)
-    if size <= limit and stream.damage is None and (match := _NEXT.search(block)):
-        stream.give_back(block[match.end() :])
-        block = block[: match.end()]
     n_bytes = stream.tell() - begin
     return WarcRecord(
         headers, block, n_bytes, _reason(stream, f"truncated_record: {n_bytes} of {size} bytes")
     )
+
+
+def _ends_here(stream: ArchiveStream) -> bool:
+    """Whether what follows is what follows a record: a line end, another record or nothing."""
+    follows = stream.peek(5)
+    return not follows or follows[:1] in b"\r\n" or follows == b"WARC/"
 
 
 def _end_before_next(stream: ArchiveStream, chunk: bytes, place: int, begin: int) -> int | None:

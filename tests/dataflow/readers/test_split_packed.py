@@ -3,6 +3,7 @@
 import gzip
 import random
 import zlib
+from itertools import pairwise
 
 import orjson
 import pytest
@@ -32,7 +33,7 @@ def noise(n, seed=1):
 def cut(content, places):
     """``content`` cut at places, each a share of its length."""
     bounds = [0, *sorted(int(place * len(content)) for place in places), len(content)]
-    return [content[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [content[a:b] for a, b in pairwise(bounds)]
 
 
 @settings(max_examples=60, deadline=None)
