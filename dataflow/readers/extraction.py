@@ -16,6 +16,9 @@ from dataflow.readers.source import Extract
 MAX_DEPTH = 2000
 """Elements nested deeper are quarantined: extraction takes time quadratic in depth (5,000 levels: 1 s)."""
 
+SOFT_HYPHEN = "\u00ad"
+"""Where a browser may break a word: typesetting, no part of the text, and left out of it."""
+
 FAST, PRECISE = "resiliparse", "trafilatura"
 
 _COMMENTS = "#respond, .comment-respond, .comment-form, #commentform, .comments-area, .comment-wrapper"
@@ -49,7 +52,8 @@ def extract_text(html: str, extract: Extract) -> tuple[str, str]:
             text, engine = extract_precise.better(html, text, all_text, depth)
     except HTMLParserException as error:
         raise Reject(QUARANTINED, f"malformed_html: {error}") from None
-    if not text:
+    text = text.replace(SOFT_HYPHEN, "")
+    if not text.strip():
         raise Reject(SKIPPED, "no_text: nothing is left of the page's main content")
     return text, engine
 
