@@ -24,7 +24,9 @@ CLOSER = 1 << 5  # a quotation mark or closing bracket, which may follow the end
 BULLET = 1 << 6
 ALPHABETIC = 1 << 7  # a letter; in scripts without spaces a letter or a mark
 SCRIPT_SHIFT, SCRIPT = 8, 7  # index into SPACELESS_SCRIPTS
-LOWER_SHIFT = 11  # above: code point XOR lower-case code point
+UPPER = 1 << 11  # an uppercase character, as str.isupper has it
+LOWER = 1 << 12
+LOWER_SHIFT = 15  # above: code point XOR lower-case code point
 
 TABLE_SIZE = 0x110000
 
@@ -116,7 +118,8 @@ def _entry(character: str) -> int:
     category = unicodedata.category(character)
     if category[0] == "L":
         lower = ord(character.lower()[0]) ^ ord(character)
-        return LETTER | ALPHABETIC | lower << LOWER_SHIFT
+        case = UPPER * character.isupper() | LOWER * character.islower()
+        return LETTER | ALPHABETIC | case | lower << LOWER_SHIFT
     if category[0] == "M":
         return MARK
     if category[0] == "N":

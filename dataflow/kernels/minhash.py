@@ -8,6 +8,8 @@ estimates the Jaccard similarity of their shingle sets, with standard error ``sq
 permutations)``.
 """
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -27,6 +29,7 @@ _MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _SHIFT = np.uint64(33)
 
 
+@cache
 def permutation_parameters(permutations: int, seed: int = 1) -> tuple[Hashes, Hashes]:
     """``a`` (odd) and ``b`` of each permutation, drawn by SplitMix64; the first ones of any longer draw."""
     draws = [_splitmix64(seed, index) for index in range(2 * permutations)]

@@ -1,8 +1,8 @@
 """All counts and the MinHash signature of every document, and the words that define what is counted.
 
 ``analyse`` takes the documents in groups of some hundred kilobytes (or one longer document): a first kernel
-reads the bytes and leaves the hashes of words and lines, three more count what repeats in them. So scratch
-memory is bounded by the longest document (about 40 bytes for each of its words), nothing touches Python
+reads the bytes and leaves the hashes of words and lines, the others count what repeats in them. So scratch
+memory is bounded by the longest document (about 60 bytes for each of its words), nothing touches Python
 objects, and the lock is free meanwhile.
 
 A word is a maximal run of letters, marks and digits that begins with a letter or digit, with single inner
@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dataflow.kernels import characters, lines, minhash, ngrams
+from dataflow.kernels import characters, lines, minhash, ngrams, vocabulary
 from dataflow.kernels.arrow import Offsets, buffers
-from dataflow.kernels.text import STATISTICS, known_words, read_documents
+from dataflow.kernels.text import STATISTICS, count_words, known_words, read_documents
 
 LINE_STATISTICS = (
     "paragraphs",
@@ -31,7 +31,7 @@ LINE_STATISTICS = (
     "duplicate_paragraph_characters",
 )
 
-NGRAM_STATISTICS = ngrams.STATISTICS
+_NAMES = (STATISTICS, LINE_STATISTICS, ngrams.STATISTICS, vocabulary.STATISTICS)
 
 GROUP_BYTES = 1 << 18
 GROUP_DOCUMENTS = 4096
@@ -42,7 +42,7 @@ class Analysis:
     """What one pass found in each of n documents."""
 
     statistics: dict[str, npt.NDArray[np.int64]]
-    """Raw counts by name (STATISTICS, LINE_STATISTICS, NGRAM_STATISTICS), n of each."""
+    """Raw counts by name, as the kernels list them, n of each."""
 
     signatures: npt.NDArray[np.uint64]
     """MinHash signatures, n rows; all ones where a document has no words."""
@@ -60,42 +60,35 @@ def analyse(texts: pa.LargeStringArray, permutations: int, shingle: int) -> Anal
         raise ValueError(f"permutations must be >= 0 and shingle >= 1, found {permutations} and {shingle}")
     data, offsets = buffers(texts)
     n = len(texts)
-    counts = np.zeros((n, len(STATISTICS)), np.int64)
-    line_counts = np.zeros((n, lines.N_COUNTS), np.int64)
-    ngram_counts = np.zeros((n, ngrams.N_COUNTS), np.int64)
+    counts = [np.zeros((n, len(names)), np.int64) for names in _NAMES]
     signatures = np.empty((n, permutations), np.uint64)
     a, b = minhash.permutation_parameters(permutations)
+    table, (known, known_shift) = characters.table(), known_words()
     groups = _groups(offsets)
     s = _Scratch(max((int(offsets[last] - offsets[first]) for first, last in groups), default=0))
     for first, last in groups:
         bounds = offsets[first : last + 1]
+        read, line, ngram, vocabulary_ = (part[first:last] for part in counts)
         word_start, line_start = np.zeros(last - first + 1, np.int64), np.zeros(last - first + 1, np.int64)
         read_documents(
-            data, bounds, characters.table(), known_words(), word_start, s.word_hash, s.word_length,
-            line_start, s.line_hash, s.line_length, s.opens_paragraph, counts[first:last],
+            data, bounds, table, word_start, s.word_hash, s.word_length, s.word_flags, line_start, s.line_hash,
+            s.line_length, s.opens_paragraph, read,
         )  # fmt: skip
+        count_words(word_start, s.word_hash, s.word_length, s.word_flags, known, known_shift, read)
         s.fit(int(np.diff(word_start).max()), int(np.diff(line_start).max()))
-        lines.count_repetition(
-            s.line_hash, s.line_length, s.opens_paragraph, line_start, s.table, line_counts[first:last]
+        lines.count_repetition(s.line_hash, s.line_length, s.opens_paragraph, line_start, s.table, line)
+        vocabulary.count_vocabulary(
+            data, bounds, s.word_hash, word_start, s.first, s.copies, s.table, vocabulary_
         )
         ngrams.count_repetition(
-            s.word_hash,
-            s.word_length,
-            word_start,
-            s.keys,
-            s.places,
-            s.first,
-            s.copies,
-            s.table,
-            ngram_counts[first:last],
-        )
-        minhash.sign(s.word_hash, word_start, shingle, a, b, signatures[first:last])
-    columns = zip(
-        STATISTICS + LINE_STATISTICS + NGRAM_STATISTICS,
-        [*counts.T, *line_counts.T, *ngram_counts.T],
-        strict=True,
-    )
-    return Analysis({name: np.ascontiguousarray(column) for name, column in columns}, signatures)
+            s.word_hash, s.word_length, word_start, s.keys, s.places, s.first, s.copies, s.table, s.ends,
+            s.seen, ngram,
+        )  # fmt: skip
+        if permutations:
+            minhash.sign(s.word_hash, word_start, shingle, a, b, signatures[first:last])
+    names = [name for part in _NAMES for name in part]
+    columns = [np.ascontiguousarray(column) for part in counts for column in part.T]
+    return Analysis(dict(zip(names, columns, strict=True)), signatures)
 
 
 def _groups(offsets: Offsets) -> list[tuple[int, int]]:
@@ -116,19 +109,20 @@ class _Scratch:
     def __init__(self, n_bytes: int) -> None:
         n = n_bytes // 2 + GROUP_DOCUMENTS + 1  # two words, or two lines, are never nearer than two bytes
         self.word_hash, self.word_length = np.empty(n, np.uint64), np.empty(n, np.int32)
+        self.word_flags = np.empty(n, np.uint8)
         self.line_hash, self.line_length = np.empty(n, np.uint64), np.empty(n, np.int32)
         self.opens_paragraph = np.empty(n, np.bool_)
-        self.keys, self.places = np.empty(0, np.uint64), np.empty(0, np.int32)
-        self.first, self.copies = np.empty(0, np.int32), np.empty(0, np.int32)
-        self.table = np.empty(16, np.int32)
+        self.table = np.empty(0, np.int32)
+        self.fit(4, 4)
 
     def fit(self, n_words: int, n_lines: int) -> None:
         """Make room for counting what repeats in a document of so many words and lines."""
-        if n_words > len(self.keys):
-            self.keys, self.places = np.empty(n_words, np.uint64), np.empty(n_words, np.int32)
-            self.first, self.copies = np.empty(n_words, np.int32), np.empty(n_words, np.int32)
-        size = len(self.table)
-        while 2 * size < 3 * max(n_words, n_lines):
+        size = 16
+        while size < 2 * max(n_words, n_lines):
             size *= 2
         if size > len(self.table):
+            n = size // 2
+            self.keys, self.places = np.empty(n, np.uint64), np.empty(n, np.int32)
+            self.first, self.copies = np.empty(n, np.int32), np.empty(n, np.int32)
+            self.ends, self.seen = np.empty(n + 1, np.uint32), np.empty(4 * size, np.uint8)
             self.table = np.empty(size, np.int32)

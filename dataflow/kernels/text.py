@@ -1,10 +1,12 @@
 """The one pass over the bytes of a document: hashes of its words and lines, and all the counts.
 
-The kernel decodes UTF-8 itself, asks one table what each character is, and keeps the state of one word, one
-line and one sentence. What was met just before is known by its position, so that the common case, a letter
-inside a word, does little more than two multiplications. Bytes that are not UTF-8 count as symbols; nothing
-beyond a document is read.
+The kernel decodes UTF-8 itself and asks one table what each character is. A word is read in a loop of its own,
+which does little more than one multiplication a letter; so each turn of the outer loop takes a word, if one
+stands there, and the character after it. What was met just before is known by its position. Lines are hashed
+as bytes once they are complete. Bytes that are not UTF-8 count as symbols; nothing beyond a document is read.
 """
+
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,8 @@ from dataflow.kernels.characters import (
     DIGIT,
     JOINER,
     KIND,
+    LETTER,
+    LOWER,
     LOWER_SHIFT,
     MARK,
     SCRIPT,
@@ -28,7 +32,9 @@ from dataflow.kernels.characters import (
     TABLE_SIZE,
     TERMINAL,
     TERMINAL_ALONE,
+    UPPER,
 )
+from dataflow.kernels.eight import CASE, HIGH, digits, letters, load_eight, trailing_zeros
 
 STATISTICS = (
     "characters",
@@ -49,6 +55,13 @@ STATISTICS = (
     "ellipsis_lines",
     "punctuation_lines",
     "short_lines",
+    "capital_words",  # with an uppercase letter and no lowercase one
+    "longest_word",
+    "longest_line",  # between line feeds, white space and all
+    "wide_characters",  # of two bytes or more
+    "wide_uppercase",
+    "wide_digits",
+    "wide_spaces",
     *(f"{script}_characters" for script in SPACELESS_SCRIPTS),
 )
 """What the first kernel counts."""
@@ -61,8 +74,9 @@ SHORT_LINE = 30  # characters; Penedo et al. 2024
 (
     _CHARACTERS, _NEWLINES, _WORD_CLASS, _WORDS, _WORD_CHARACTERS, _WITH_LETTER, _HASHES, _ELLIPSES,
     _CURLY, _LOREM, _STOP, _SENTENCES, _LINES, _LINE_CHARACTERS, _BULLETS, _ELLIPSIS_LINES,
-    _PUNCTUATION_LINES, _SHORT_LINES, _SCRIPTS,
-) = range(19)  # fmt: skip
+    _PUNCTUATION_LINES, _SHORT_LINES, _CAPITALS, _LONGEST_WORD, _LONGEST_LINE, _WIDE, _WIDE_UPPER,
+    _WIDE_DIGITS, _WIDE_SPACES, _SCRIPTS,
+) = range(26)  # fmt: skip
 
 _NOT_UTF8 = np.int64(0xFFFD)  # stands for a byte that begins no character: a symbol
 
@@ -72,6 +86,13 @@ _OFFSET, _STEP = np.uint64(_BASIS), np.uint64(_PRIME)
 _MIX_1, _MIX_2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)  # the finaliser of MurmurHash3
 _SHIFT = np.uint64(33)
 _MASK = 2**64 - 1
+_SLOTS = 32
+
+# What is kept about a word: bits of the entries of its characters, and whether its script has spaces.
+_FLAGS_SHIFT = 7
+_LETTER, _SPACED = ALPHABETIC >> _FLAGS_SHIFT, 2
+_UPPER, _LOWER = UPPER >> _FLAGS_SHIFT, LOWER >> _FLAGS_SHIFT
+_FLAGS = _LETTER | _UPPER | _LOWER
 
 
 def _hash_word(word: str) -> int:
@@ -84,16 +105,56 @@ def _hash_word(word: str) -> int:
     return h ^ (h >> 33)
 
 
-def known_words() -> npt.NDArray[np.uint64]:
-    """The stop words, then lorem and ipsum: 64 hashes by their low bits, and 64 numbers, from 1."""
-    known = np.zeros((2, 64), np.uint64)
-    for number, word in enumerate((*STOP_WORDS, "lorem", "ipsum"), 1):
-        h = _hash_word(word)
-        slot = h & 63
-        while known[1, slot]:
-            slot = (slot + 1) & 63
-        known[0, slot], known[1, slot] = h, number
-    return known
+@cache
+def known_words() -> tuple[npt.NDArray[np.uint64], np.uint64]:
+    """The stop words, then lorem and ipsum: hashes and numbers, from 1, each in a slot of its own.
+
+    The slot is the low bits of the hash after the shift that is returned with them.
+    """
+    hashes = [_hash_word(word) for word in (*STOP_WORDS, "lorem", "ipsum")]
+    shift = next(s for s in range(60) if len({h >> s & _SLOTS - 1 for h in hashes}) == len(hashes))
+    known = np.zeros((2, _SLOTS), np.uint64)
+    for number, h in enumerate(hashes, 1):
+        known[:, h >> shift & _SLOTS - 1] = h, number
+    return known, np.uint64(shift)
+
+
+@njit(nogil=True, cache=True)
+def _decode(data, i, end):  # type: ignore[no-untyped-def]
+    """The code point that begins with the byte ``i``, of 0x80 or more, and how many bytes it has."""
+    point = np.int64(data[i])
+    if 0xC2 <= point < 0xE0 and i + 1 < end:
+        return (point & 0x1F) << 6 | (np.int64(data[i + 1]) & 0x3F), 2
+    if 0xE0 <= point < 0xF0 and i + 2 < end:
+        second, third = np.int64(data[i + 1]) & 0x3F, np.int64(data[i + 2]) & 0x3F
+        return (point & 0x0F) << 12 | second << 6 | third, 3
+    if 0xF0 <= point < 0xF5 and i + 3 < end:
+        second, third = np.int64(data[i + 1]) & 0x3F, np.int64(data[i + 2]) & 0x3F
+        point = (point & 0x07) << 18 | second << 12 | third << 6 | (np.int64(data[i + 3]) & 0x3F)
+        return (point if point < TABLE_SIZE else _NOT_UTF8), 4
+    return _NOT_UTF8, 1
+
+
+@njit(nogil=True, cache=True)
+def _mix(h):  # type: ignore[no-untyped-def]
+    h = (h ^ (h >> _SHIFT)) * _MIX_1
+    h = (h ^ (h >> _SHIFT)) * _MIX_2
+    return h ^ (h >> _SHIFT)
+
+
+@njit(nogil=True, cache=True)
+def _hash_bytes(data, i, end):  # type: ignore[no-untyped-def]
+    """A hash of the bytes from ``i`` to ``end``."""
+    h = _OFFSET ^ np.uint64(end - i)
+    while i + 8 <= end:
+        h = (h ^ load_eight(data, i)) * _MIX_1
+        h ^= h >> _SHIFT
+        i += 8
+    rest = np.uint64(0)
+    while i < end:
+        rest = rest << np.uint64(8) | np.uint64(data[i])
+        i += 1
+    return (h ^ rest) * _MIX_2
 
 
 @njit(nogil=True, cache=True)
@@ -101,132 +162,151 @@ def read_documents(
     data: Bytes,
     offsets: Offsets,
     table: npt.NDArray[np.uint32],
-    known: npt.NDArray[np.uint64],
     word_start: npt.NDArray[np.int64],
     word_hash: npt.NDArray[np.uint64],
     word_length: npt.NDArray[np.int32],
+    word_flags: npt.NDArray[np.uint8],
     line_start: npt.NDArray[np.int64],
     line_hash: npt.NDArray[np.uint64],
     line_length: npt.NDArray[np.int32],
     opens_paragraph: npt.NDArray[np.bool_],
     counts: npt.NDArray[np.int64],
 ) -> None:
-    """Fill words, lines and counts of each document. Below, ``x_met`` is the byte just after the last x."""
+    """Fill words, lines and counts of each document.
+
+    Below, ``x_met`` is the byte just after the last x. ``wide`` counts the bytes of all characters so far
+    beyond their first: what a number of bytes is more than a number of characters.
+    """
     n_words = n_lines = 0
-    n_stop_words = len(STOP_WORDS)
     for document in range(offsets.shape[0] - 1):
         i, end = offsets[document], offsets[document + 1]
-        n_characters = newlines = word_class = spaced_words = spaced_characters = with_letter = 0
-        hashes = ellipses = curly = lorem = sentences = line_characters = 0
-        bullets = ellipsis_lines = punctuation_lines = short_lines = 0
-        first_line = n_lines
+        first_byte, first_line = i, n_lines
+        newlines = word_class = joiners = hashes = ellipses = curly = sentences = line_characters = 0
+        bullets = ellipsis_lines = punctuation_lines = short_lines = longest_line = 0
+        wide = wide_characters = wide_upper = wide_digits = wide_spaces = 0
         scripts = counts[document, _SCRIPTS:]
-        stop_words = np.int64(0)
-        last_known = np.int64(0)
-        # the word being read
-        in_word, joiner, length, letters = False, np.int64(0), 0, np.uint32(0)
-        h = _OFFSET
-        # the line being read
-        line_h, line_n, text_h, text_n, text_end = _OFFSET, 0, _OFFSET, 0, i
-        after_space, after_blank, open_sentence = False, True, False
+        # the line being read: where it begins, with and without the white space around it
+        line_at, line_wide, text_at, text_wide, text_end, text_end_wide = i, 0, np.int64(-1), 0, i, 0
+        after_blank, open_sentence, bullet = True, False, False
         dots = 0
         dot_met = bullet_met = terminal_met = ellipsis_met = i - 1
-        bullet = False
 
         while i <= end:
             # one character; the document's end closes its last line like a line feed
             size = 1
-            if i == end:
-                point = np.int64(10)
-            else:
-                n_characters += 1
+            point = np.int64(10)
+            if i < end:
                 point = np.int64(data[i])
                 if point >= 0x80:
-                    if 0xC2 <= point < 0xE0 and i + 1 < end:
-                        point = (point & 0x1F) << 6 | (np.int64(data[i + 1]) & 0x3F)
-                        size = 2
-                    elif 0xE0 <= point < 0xF0 and i + 2 < end:
-                        point = (
-                            (point & 0x0F) << 12
-                            | (np.int64(data[i + 1]) & 0x3F) << 6
-                            | (np.int64(data[i + 2]) & 0x3F)
-                        )
-                        size = 3
-                    elif 0xF0 <= point < 0xF5 and i + 3 < end:
-                        point = (
-                            (point & 0x07) << 18
-                            | (np.int64(data[i + 1]) & 0x3F) << 12
-                            | (np.int64(data[i + 2]) & 0x3F) << 6
-                            | (np.int64(data[i + 3]) & 0x3F)
-                        )
-                        size = 4
-                        if point >= TABLE_SIZE:
-                            point = _NOT_UTF8
-                    else:
-                        point = _NOT_UTF8
-            entry = table[point]
-            kind = entry & np.uint32(KIND)
+                    point, size = _decode(data, i, end)
+            entry = np.int64(table[point])
+            kind = entry & KIND
 
-            if kind >= MARK:
-                word_class += 1
-            if DIGIT <= kind < SPACELESS:
-                if not in_word:
-                    in_word, joiner, length, letters = True, np.int64(0), 0, np.uint32(0)
-                    h = _OFFSET
-                    open_sentence = True
-                elif joiner:
-                    h = (h ^ np.uint64(joiner)) * _STEP
-                    length += 1
-                    joiner = np.int64(0)
-                h = (h ^ np.uint64(point ^ np.int64(entry >> np.uint32(LOWER_SHIFT)))) * _STEP
-                length += 1
-                letters |= entry
-            elif in_word and joiner == 0 and kind == MARK:
-                h = (h ^ np.uint64(point)) * _STEP
-                length += 1
-            elif in_word and joiner == 0 and kind == JOINER:
-                joiner = point
+            if DIGIT <= kind <= LETTER:
+                word_at, word_wide = i, wide
+                h, met = _OFFSET, np.int64(0)
+                if text_at < 0:
+                    text_at, text_wide = i, wide
+                while True:
+                    if point < 0x80 and i + 8 <= end:
+                        # as many ASCII letters and digits as there are among eight bytes
+                        eight = load_eight(data, i)
+                        are_letters = letters(eight)
+                        others = ~(are_letters | digits(eight)) & HIGH
+                        n = trailing_zeros(others) >> 3
+                        are_letters &= (others - np.uint64(1)) & ~others
+                        capital = are_letters & ~(eight << np.uint64(2))
+                        met |= ALPHABETIC if are_letters else 0
+                        met |= (UPPER if capital else 0) | (LOWER if are_letters ^ capital else 0)
+                        lower = eight | CASE
+                        for k in range(8):
+                            step = (h ^ (lower & np.uint64(0xFF))) * _STEP
+                            lower >>= np.uint64(8)
+                            h = step if k < n else h
+                        i += n
+                    else:
+                        h = (h ^ np.uint64(point ^ entry >> LOWER_SHIFT)) * _STEP
+                        met |= entry
+                        i += size
+                    if size > 1:
+                        wide += size - 1
+                        wide_characters += 1
+                        wide_upper += (entry & UPPER) != 0
+                        wide_digits += kind == DIGIT
+                        size = 1
+                    point = np.int64(10)
+                    if i < end:
+                        point = np.int64(data[i])
+                        if point >= 0x80:
+                            point, size = _decode(data, i, end)
+                    entry = np.int64(table[point])
+                    kind = entry & KIND
+                    if MARK <= kind <= LETTER:
+                        continue
+                    if kind != JOINER or i + size >= end:
+                        break
+                    # inside a word if a letter or digit follows
+                    after, after_size = np.int64(data[i + size]), 1
+                    if after >= 0x80:
+                        after, after_size = _decode(data, i + size, end)
+                    after_entry = np.int64(table[after])
+                    after_kind = after_entry & KIND
+                    if not DIGIT <= after_kind <= LETTER:
+                        break
+                    h = (h ^ np.uint64(point)) * _STEP
+                    joiners += 1
+                    i += size
+                    wide += size - 1
+                    wide_characters += size > 1
+                    point, size, entry, kind = after, after_size, after_entry, after_kind
+                h = _mix(h)
+                length = (i - word_at) - (wide - word_wide)
+                word_hash[n_words], word_length[n_words] = h, length
+                word_flags[n_words] = met >> _FLAGS_SHIFT & _FLAGS | _SPACED
+                n_words += 1
+                open_sentence = True
+                text_end, text_end_wide = i, wide
+
+            if kind == SPACE:
+                if size > 1:
+                    wide_characters += 1
+                    wide_spaces += 1
+                if open_sentence and (point == 10 or terminal_met == i):
+                    sentences += 1
+                    open_sentence = False
+                if bullet_met == i:
+                    bullet = True
+                if point == 10:
+                    newlines += 1
+                    longest_line = max(longest_line, (i - line_at) - (wide - line_wide))
+                    line_at, line_wide = i + 1, wide
+                    if text_at < 0:
+                        after_blank = True
+                    else:
+                        length = (text_end - text_at) - (text_end_wide - text_wide)
+                        line_hash[n_lines] = _hash_bytes(data, text_at, text_end)
+                        line_length[n_lines] = length
+                        opens_paragraph[n_lines] = after_blank
+                        n_lines += 1
+                        line_characters += length
+                        bullets += bullet
+                        ellipsis_lines += ellipsis_met == text_end
+                        punctuation_lines += terminal_met == text_end
+                        short_lines += length <= SHORT_LINE
+                        text_at = np.int64(-1)
+                        after_blank = bullet = False
             else:
-                if in_word:
-                    in_word = False
-                    h = (h ^ (h >> _SHIFT)) * _MIX_1
-                    h = (h ^ (h >> _SHIFT)) * _MIX_2
-                    h ^= h >> _SHIFT
-                    word_hash[n_words], word_length[n_words] = h, length
-                    n_words += 1
-                    spaced_words += 1
-                    spaced_characters += length
-                    if letters & np.uint32(ALPHABETIC):
-                        with_letter += 1
-                    slot = np.int64(h & np.uint64(63))
-                    number = np.int64(0)
-                    while known[1, slot]:
-                        if known[0, slot] == h:
-                            number = np.int64(known[1, slot])
-                            break
-                        slot = (slot + 1) & 63
-                    if 0 < number <= n_stop_words:
-                        stop_words |= np.int64(1) << number
-                    elif number == n_stop_words + 2 and last_known == n_stop_words + 1:
-                        lorem += 1
-                    last_known = number
+                wide_characters += size > 1
+                if kind >= MARK:
+                    word_class += 1
                 if kind == SPACELESS:
-                    h = (_OFFSET ^ np.uint64(point)) * _STEP
-                    h = (h ^ (h >> _SHIFT)) * _MIX_1
-                    h = (h ^ (h >> _SHIFT)) * _MIX_2
-                    word_hash[n_words], word_length[n_words] = h ^ (h >> _SHIFT), 1
+                    word_hash[n_words] = _mix((_OFFSET ^ np.uint64(point)) * _STEP)
+                    word_length[n_words] = 1
+                    word_flags[n_words] = entry >> _FLAGS_SHIFT & _LETTER
                     n_words += 1
-                    if entry & np.uint32(ALPHABETIC):
-                        with_letter += 1
-                    scripts[(entry >> np.uint32(SCRIPT_SHIFT)) & np.uint32(SCRIPT)] += 1
+                    wide_digits += (entry & ALPHABETIC) == 0
+                    scripts[(entry >> SCRIPT_SHIFT) & SCRIPT] += 1
                     open_sentence = True
-                    last_known = np.int64(0)
-                elif kind == SPACE:
-                    if open_sentence and (point == 10 or terminal_met == i):
-                        sentences += 1
-                        open_sentence = False
-                    if bullet_met == i:
-                        bullet = True
                 else:
                     if point == 46:  # .
                         dots = dots + 1 if dot_met == i else 1
@@ -242,60 +322,66 @@ def read_documents(
                         hashes += 1
                     elif point == 123:  # {
                         curly += 1
-                    if entry & np.uint32(TERMINAL):
+                    if entry & TERMINAL:
                         terminal_met = i + size
-                        if open_sentence and entry & np.uint32(TERMINAL_ALONE):
+                        if open_sentence and entry & TERMINAL_ALONE:
                             sentences += 1
                             open_sentence = False
-                    elif entry & np.uint32(CLOSER) and terminal_met == i:
+                    elif entry & CLOSER and terminal_met == i:
                         terminal_met = i + size
-                    if entry & np.uint32(BULLET) and line_n == 0:
+                    if entry & BULLET and text_at < 0:
                         bullet_met = i + size
-
-            if kind != SPACE:
-                line_h = (line_h ^ np.uint64(point)) * _STEP
-                line_n += 1
-                after_space = False
-            else:
-                if not after_space:
-                    text_h, text_n, text_end = line_h, line_n, i
-                    after_space = True
-                if point != 10:
-                    if line_n:
-                        line_h = (line_h ^ np.uint64(point)) * _STEP
-                        line_n += 1
-                else:
-                    if i < end:
-                        newlines += 1
-                    if line_n == 0:
-                        after_blank = True
-                    else:
-                        line_hash[n_lines] = (text_h ^ (text_h >> _SHIFT)) * _MIX_1
-                        line_length[n_lines] = text_n
-                        opens_paragraph[n_lines] = after_blank
-                        n_lines += 1
-                        line_characters += text_n
-                        after_blank = False
-                        if bullet:
-                            bullets += 1
-                        if ellipsis_met == text_end:
-                            ellipsis_lines += 1
-                        if terminal_met == text_end:
-                            punctuation_lines += 1
-                        if text_n <= SHORT_LINE:
-                            short_lines += 1
-                    line_h, line_n, text_n = _OFFSET, 0, 0
-                    after_space = bullet = False
+                if text_at < 0:
+                    text_at, text_wide = i, wide
+                text_end, text_end_wide = i + size, wide + size - 1
             i += size
+            wide += size - 1
 
         word_start[document + 1], line_start[document + 1] = n_words, n_lines
         row = counts[document]
-        row[_CHARACTERS], row[_NEWLINES], row[_WORD_CLASS] = n_characters, newlines, word_class
-        row[_WORDS], row[_WORD_CHARACTERS], row[_WITH_LETTER] = spaced_words, spaced_characters, with_letter
-        row[_HASHES], row[_ELLIPSES], row[_CURLY], row[_LOREM] = hashes, ellipses, curly, lorem
-        while stop_words:
-            row[_STOP] += stop_words & 1
-            stop_words >>= 1
+        row[_CHARACTERS], row[_NEWLINES] = end - first_byte - wide, newlines - 1
+        row[_WORD_CLASS] = word_class - joiners  # and those of words, below
+        row[_HASHES], row[_ELLIPSES], row[_CURLY] = hashes, ellipses, curly
         row[_SENTENCES], row[_LINES], row[_LINE_CHARACTERS] = sentences, n_lines - first_line, line_characters
         row[_BULLETS], row[_ELLIPSIS_LINES] = bullets, ellipsis_lines
         row[_PUNCTUATION_LINES], row[_SHORT_LINES] = punctuation_lines, short_lines
+        row[_LONGEST_LINE] = longest_line
+        row[_WIDE], row[_WIDE_UPPER] = wide_characters, wide_upper
+        row[_WIDE_DIGITS], row[_WIDE_SPACES] = wide_digits, wide_spaces
+
+
+@njit(nogil=True, cache=True)
+def count_words(
+    word_start: Offsets,
+    word_hash: npt.NDArray[np.uint64],
+    word_length: npt.NDArray[np.int32],
+    word_flags: npt.NDArray[np.uint8],
+    known: npt.NDArray[np.uint64],
+    known_shift: np.uint64,
+    counts: npt.NDArray[np.int64],
+) -> None:
+    """Add to the counts of ``read_documents`` what its words alone tell."""
+    n_stop_words = len(STOP_WORDS)
+    for document in range(word_start.shape[0] - 1):
+        words = characters = with_letter = capitals = lorem = 0
+        stop_words = last_known = np.int64(0)
+        longest = np.int32(0)
+        for i in range(word_start[document], word_start[document + 1]):
+            flags, length, h = np.int64(word_flags[i]), word_length[i], word_hash[i]
+            spaced = (flags & _SPACED) != 0
+            words += spaced
+            characters += length if spaced else 0
+            longest = max(longest, length)
+            with_letter += (flags & _LETTER) != 0
+            capitals += (flags & (_UPPER | _LOWER)) == _UPPER
+            slot = np.int64(h >> known_shift) & (_SLOTS - 1)
+            number = np.int64(known[1, slot]) if known[0, slot] == h else np.int64(0)
+            stop_words |= np.int64(1) << number
+            lorem += (number == n_stop_words + 2) & (last_known == n_stop_words + 1)
+            last_known = number
+        row = counts[document]
+        row[_WORDS], row[_WORD_CHARACTERS], row[_WITH_LETTER] = words, characters, with_letter
+        row[_WORD_CLASS] += characters
+        row[_CAPITALS], row[_LONGEST_WORD], row[_LOREM] = capitals, longest, lorem
+        for bit in range(1, n_stop_words + 1):
+            row[_STOP] += stop_words >> bit & 1

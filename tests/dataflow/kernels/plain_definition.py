@@ -1,5 +1,6 @@
 """What the kernels count, written as plainly as Python allows: slow, and right to the eye."""
 
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -42,6 +43,7 @@ class Word:
     text: str  # lower-cased
     has_letter: bool
     script: str | None  # of scripts without spaces
+    capital: bool = False  # with an uppercase letter and no lowercase one
 
 
 @cache
@@ -89,7 +91,9 @@ def words(text: str) -> list[Word]:
                 else:
                     break
             run = text[start:i]
-            found.append(Word("".join(map(lower, run)), any(category(c) == "L" for c in run), None))
+            letters = "".join(c for c in run if category(c) == "L")
+            capital = any(c.isupper() for c in letters) and not any(c.islower() for c in letters)
+            found.append(Word("".join(map(lower, run)), letters != "", None, capital))
         else:
             i += 1
     return found
@@ -158,8 +162,35 @@ def statistics(text: str) -> dict[str, int]:
     }
     for key in SCRIPTS:
         result[f"{key}_characters"] = sum(script(c) == key for c in text)
+    result |= character_statistics(text, found)
     result |= repetition([word.text for word in found])
     return result
+
+
+def character_statistics(text: str, found: list[Word]) -> dict[str, int]:
+    ascii_text = [c for c in text if c.isascii()]
+    wide = [c for c in text if not c.isascii()]
+    in_words = [c for c in wide if begins_word(c)]
+    return {
+        "capital_words": sum(word.capital for word in found),
+        "longest_word": max((len(word.text) for word in found), default=0),
+        "longest_line": max(map(len, text.split("\n"))),
+        "wide_characters": len(wide),
+        "wide_uppercase": sum(c.isupper() for c in in_words if category(c) == "L"),
+        "wide_digits": sum(category(c) == "N" for c in wide),
+        "wide_spaces": sum(c.isspace() for c in wide),
+        "distinct_words": len({word.text for word in found}),
+        "word_entropy_millionths": entropy([word.text for word in found], math.e),
+        "byte_entropy_millionths": entropy(list(text.encode()), 2),
+        "ascii_uppercase": sum(c.isupper() for c in ascii_text),
+        "ascii_digits": sum(c.isdigit() for c in ascii_text),
+        "ascii_spaces": sum(c.isspace() for c in ascii_text),
+    }
+
+
+def entropy(things: list, base: float) -> int:
+    shares = [copies / len(things) for copies in Counter(things).values()]
+    return round(1e6 * -sum(share * math.log(share, base) for share in shares))
 
 
 def repetition(words: list[str]) -> dict[str, int]:

@@ -47,10 +47,18 @@ def statistics(*documents: str) -> list[dict[str, int]]:
     return [{name: int(column[row]) for name, column in found.items()} for row in range(len(documents))]
 
 
+def within_rounding(counts: dict[str, int]) -> dict[str, object]:
+    """Entropies are sums of floats: in another order the last of their millionths may differ."""
+    return {
+        name: pytest.approx(value, abs=2) if name.endswith("_millionths") else value
+        for name, value in counts.items()
+    }
+
+
 @settings(max_examples=250, deadline=None)
 @given(texts)
 def test_the_kernels_count_what_the_plain_definition_counts(text):
-    assert statistics(text) == [plain.statistics(text)]
+    assert statistics(text)[0] == within_rounding(plain.statistics(text))
 
 
 @settings(max_examples=60, deadline=None)
@@ -154,7 +162,7 @@ def test_a_document_of_five_megabytes_passes(unit):
     n = 5_000_000 // len(unit.encode())
     found = statistics(unit * n, "after it")
     assert found[0]["characters"] == n * len(unit)
-    assert found[1] == plain.statistics("after it")
+    assert found[1] == within_rounding(plain.statistics("after it"))
 
 
 @pytest.mark.slow
