@@ -3,8 +3,11 @@
 All are queries over the catalog's views; none reads a text. Sums over all sources stand in the last row.
 """
 
+from collections import Counter
+
 import duckdb
 
+from dataflow.catalog.recipe import manifests_of
 from dataflow.catalog.table import Table, ask
 
 LANGUAGES_SHOWN = 20
@@ -88,16 +91,35 @@ def _with_total(key: str, figures: str, from_: str, order: str = "") -> str:
 
 
 def reasons(con: duckdb.DuckDBPyConnection) -> Table:
-    """Documents failing each rule, and those failing no other: what loosening it alone would keep."""
+    """Documents each rule is about, those failing it, and those failing no other: what loosening it would keep.
+
+    A rule that nothing fails has its row too. The share is of the documents that the rule is about.
+    """
     sql = """
         WITH decided AS (
             SELECT reasons FROM stored.filter UNION ALL SELECT reasons FROM stored.instructions_filter
         ), failures AS (SELECT unnest(reasons) AS rule, len(reasons) = 1 AS alone FROM decided)
         SELECT rule, count(*) AS failing, count(*) FILTER (alone) AS failing_alone,
-            count(*) / (SELECT count(*) FROM decided) AS failing_share
-        FROM failures GROUP BY rule ORDER BY failing DESC, rule
+            (SELECT count(*) FROM decided) AS documents
+        FROM failures GROUP BY rule
     """
-    return ask(con, sql, "Documents that fail each rule")
+    failing = {row["rule"]: row for row in ask(con, sql).dicts()}
+    about: Counter[str] = Counter()
+    for manifest in manifests_of(con, "filter").values():
+        counted = {name: count for name, count in manifest.counts.items() if name.startswith(_ABOUT)}
+        about.update({name.removeprefix(_ABOUT): count for name, count in counted.items()})
+    rows = []
+    for rule in failing.keys() | about.keys():
+        found = failing.get(rule, {"failing": 0, "failing_alone": 0, "documents": 0})
+        documents = about[rule] if rule in about else found["documents"]
+        share = found["failing"] / documents if documents else 0.0
+        rows.append((rule, documents, found["failing"], found["failing_alone"], share))
+    rows.sort(key=lambda row: (-row[2], row[0]))
+    columns = ("rule", "documents", "failing", "failing_alone", "failing_share")
+    return Table("Documents that fail each rule", columns, tuple(rows))
+
+
+_ABOUT = "applied:"  # what the step `filter` calls the count of documents a rule is about
 
 
 def duplicates(con: duckdb.DuckDBPyConnection) -> Table:

@@ -11,7 +11,7 @@ deduplication or decontamination: it counts as unique and clean, and ``Change.un
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -57,12 +57,7 @@ def changed_rules(
     new = active_rules(Rules.model_validate({"sets": (), "custom": replaced}), signal_columns(con))
     keeps = {rule.name: rule for rule in new}
     kept = [rule for rule in rules if rule.name not in dropped]
-    changed = [
-        Rule(rule.name, keeps[rule.name].keep, rule.where, rule.set, rule.reference)
-        if rule.name in keeps
-        else rule
-        for rule in kept
-    ]
+    changed = [replace(rule, keep=keeps[rule.name].keep) if rule.name in keeps else rule for rule in kept]
     return changed + [rule for rule in new if rule.name not in {rule.name for rule in kept}]
 
 

@@ -61,7 +61,17 @@ def test_languages_beyond_the_largest_share_a_row(
 def test_reasons_tell_how_many_fail_a_rule_and_that_rule_alone(tmp_path: Path):
     docs = [Doc("web/a#0", failed=("x", "y")), Doc("web/a#1", failed=("x",)), Doc("web/a#2"), Doc("web/a#3")]
     con = connect(write_folder(str(tmp_path), docs))
-    assert stats.reasons(con).rows == (("x", 2, 1, 0.5), ("y", 1, 0, 0.25))
+    assert stats.reasons(con).rows == (("x", 4, 2, 1, 0.5), ("y", 4, 1, 0, 0.25))
+
+
+def test_the_share_that_fails_a_rule_is_of_the_documents_it_is_about(tmp_path: Path):
+    docs = [Doc("web/a#0", failed=("x",)), Doc("web/a#1"), Doc("web/a#2")]
+    store = write_folder(str(tmp_path), docs)
+    manifest = store.read_json("manifests/filter/web/part.json")
+    store.write_json(
+        "manifests/filter/web/part.json", manifest | {"counts": {"applied:x": 2, "applied:never": 3}}
+    )
+    assert stats.reasons(connect(store)).rows == (("x", 2, 1, 1, 0.5), ("never", 3, 0, 0, 0.0))
 
 
 def test_duplicates_counts_what_was_removed_and_not_survivors(con: duckdb.DuckDBPyConnection):
