@@ -57,6 +57,7 @@ STATISTICS = (
     "short_lines",
     "capital_words",  # with an uppercase letter and no lowercase one
     "longest_word",
+    "all_lines",  # between line feeds, an empty last one not counted
     "longest_line",  # between line feeds, white space and all
     "wide_characters",  # of two bytes or more
     "wide_uppercase",
@@ -74,9 +75,9 @@ SHORT_LINE = 30  # characters; Penedo et al. 2024
 (
     _CHARACTERS, _NEWLINES, _WORD_CLASS, _WORDS, _WORD_CHARACTERS, _WITH_LETTER, _HASHES, _ELLIPSES,
     _CURLY, _LOREM, _STOP, _SENTENCES, _LINES, _LINE_CHARACTERS, _BULLETS, _ELLIPSIS_LINES,
-    _PUNCTUATION_LINES, _SHORT_LINES, _CAPITALS, _LONGEST_WORD, _LONGEST_LINE, _WIDE, _WIDE_UPPER,
-    _WIDE_DIGITS, _WIDE_SPACES, _SCRIPTS,
-) = range(26)  # fmt: skip
+    _PUNCTUATION_LINES, _SHORT_LINES, _CAPITALS, _LONGEST_WORD, _ALL_LINES, _LONGEST_LINE, _WIDE,
+    _WIDE_UPPER, _WIDE_DIGITS, _WIDE_SPACES, _SCRIPTS,
+) = range(27)  # fmt: skip
 
 _NOT_UTF8 = np.int64(0xFFFD)  # stands for a byte that begins no character: a symbol
 
@@ -345,6 +346,7 @@ def read_documents(
         row[_SENTENCES], row[_LINES], row[_LINE_CHARACTERS] = sentences, n_lines - first_line, line_characters
         row[_BULLETS], row[_ELLIPSIS_LINES] = bullets, ellipsis_lines
         row[_PUNCTUATION_LINES], row[_SHORT_LINES] = punctuation_lines, short_lines
+        row[_ALL_LINES] = newlines - (end == first_byte or data[end - 1] == 10)
         row[_LONGEST_LINE] = longest_line
         row[_WIDE], row[_WIDE_UPPER] = wide_characters, wide_upper
         row[_WIDE_DIGITS], row[_WIDE_SPACES] = wide_digits, wide_spaces

@@ -68,18 +68,21 @@ class Signal:
         return pa.array(self.values(counts).astype(self.type.to_pandas_dtype(), copy=False), self.type)
 
 
+_FLOATS = ("share", "ratio", "characters a word", "characters a line", "nats", "bits")
+
+
 def signal(
     unit: str, reference: str, family: str = "", name: str = ""
 ) -> Callable[[Callable[[Counts], Values]], Signal]:
     """Make a signal of a function of the counts, named and defined by it.
 
     Args:
-        unit: as in ``Signal``; a flag becomes bool; a share, a ratio or a mean float32; all else int64.
+        unit: as in ``Signal``; a flag becomes bool; a share, ratio, mean or entropy float32; all else int64.
         reference: paper and section.
         family: by default the name of the function's module.
         name: by default that of the function.
     """
-    types = {"flag": pa.bool_()} | dict.fromkeys(("share", "ratio", "characters a word"), pa.float32())
+    types = {"flag": pa.bool_()} | dict.fromkeys(_FLOATS, pa.float32())
 
     def make(function: Callable[[Counts], Values]) -> Signal:
         return Signal(

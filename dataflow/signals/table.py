@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from dataflow.config import nearest
 from dataflow.errors import RecipeError
-from dataflow.signals import bad_words, basic, c4, fineweb, gopher, language, perplexity, url
+from dataflow.signals import bad_words, basic, c4, characters, fineweb, gopher, language, perplexity, url
 from dataflow.signals.options import SignalOptions
 from dataflow.signals.signal import Documents, Signal
 from dataflow.store import documents as tables
@@ -31,7 +31,17 @@ __all__ += ["signals_of"]
 VERSION = 2
 """Raise when a signal or a signature of an unchanged text changes."""
 
-FAMILIES = ("language", "gopher", "c4", "fineweb", "url", "bad_words", "perplexity", "paragraph_language")
+FAMILIES = (
+    "language",
+    "gopher",
+    "c4",
+    "fineweb",
+    "characters",
+    "url",
+    "bad_words",
+    "perplexity",
+    "paragraph_language",
+)
 
 _ASKED: dict[str, Callable[[Documents, Mapping[str, pa.Array], SignalOptions], dict[str, pa.Array]]] = {
     "language": language.compute,
@@ -48,6 +58,7 @@ SIGNALS: tuple[Signal, ...] = (
     *gopher.SIGNALS,
     *c4.SIGNALS,
     *fineweb.SIGNALS,
+    *characters.SIGNALS,
     *url.SIGNALS,
     *bad_words.SIGNALS,
     *perplexity.SIGNALS,

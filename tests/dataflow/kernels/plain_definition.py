@@ -174,6 +174,7 @@ def character_statistics(text: str, found: list[Word]) -> dict[str, int]:
     return {
         "capital_words": sum(word.capital for word in found),
         "longest_word": max((len(word.text) for word in found), default=0),
+        "all_lines": text.count("\n") + (not text.endswith("\n") and text != ""),
         "longest_line": max(map(len, text.split("\n"))),
         "wide_characters": len(wide),
         "wide_uppercase": sum(c.isupper() for c in in_words if category(c) == "L"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dataflow.kernels.scan import analyse
 from dataflow.signals import table
 
-COUNTED = ("gopher", "c4", "fineweb")
+COUNTED = ("gopher", "c4", "fineweb", "characters")
 FATHER = "I am your father.\n"
 
 
@@ -76,6 +76,25 @@ EXAMPLES = [
     ("a" * 30 + "  \n" + "a" * 31, "short_line_share", 0.5),
     ("one\n\ntwo three four\n", "newline_to_word_ratio", 0.75),
     ("\n\n", "newline_to_word_ratio", 2),
+    # characters
+    ("ab1 é中๑.\n", "alphabetic_character_share", 4 / 9),
+    ("ab1 é中๑.\n", "digit_share", 2 / 9),
+    ("ab1 é中๑.\n", "whitespace_share", 2 / 9),
+    ("ab1 é中๑.\n", "symbol_share", 1 / 9),
+    ("ab1 é中๑.\n", "non_ascii_share", 3 / 9),
+    ("ÄbC d", "uppercase_share", 2 / 5),
+    ("USA and ÖBB I x2 42 B2B", "capital_word_share", 4 / 7),
+    ("The the THE cat", "unique_word_share", 0.5),
+    ("你好你", "unique_word_share", 2 / 3),
+    ("one two One two", "word_entropy", np.log(2)),
+    ("", "word_entropy", 0),
+    ("abab", "byte_entropy", 1),
+    ("éé", "byte_entropy", 1),
+    ("a well-known fact", "max_word_length", 10),
+    ("ab\n\n  cdé \nf", "max_line_length", 6),
+    ("ab\n\n  cdé \nf", "mean_line_length", 9 / 4),
+    ("ab\n\n  cdé \nf\n", "mean_line_length", 9 / 4),
+    ("", "mean_line_length", 0),
 ]
 
 
