@@ -1,7 +1,7 @@
 """Personal data out of text: each address or number becomes a typed placeholder or a keyed pseudonym.
 
-One ``re2.Set`` scan tells which kinds could occur in a text; only those are searched, and only candidates
-meet the validators of ``pii_kinds``. Where spans overlap the first of ``KINDS`` wins. A scrubbed text is
+One kernel tells which lines could hold which kinds; only those are searched, and only candidates meet the
+validators of ``pii_kinds``. Where spans overlap the first of ``KINDS`` wins. A scrubbed text is
 searched again until nothing is found, so that stored text holds no valid span and scrubbing twice is
 scrubbing once. The audit table holds places and salted hashes, never the plain value.
 """
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataflow.config import Config
+from dataflow.kernels.arrow import buffers
 
 if TYPE_CHECKING:  # the validators load phone metadata: only where something is scrubbed
     from dataflow.transforms.pii_kinds import Found
@@ -103,10 +104,11 @@ def _scan(texts: pa.Array, config: Pii, key: bytes) -> Iterator[tuple[int, bytes
         return
     from dataflow.transforms.pii_kinds import detector
 
-    find = detector(tuple(kind for kind in KINDS if kind in config.kinds), config.regions).find
-    for row, text in enumerate(texts):
-        if text.is_valid and (found := find(data := text.as_buffer().to_pybytes())):
-            yield row, data, _until_clean(data, found, find, config, key)
+    detect = detector(tuple(kind for kind in KINDS if kind in config.kinds), config.regions)
+    for row, lines in detect.candidates(*buffers(texts.cast(pa.large_string()))):
+        data = texts[row].as_buffer().to_pybytes()
+        if found := detect.find(data, lines):
+            yield row, data, _until_clean(data, found, detect.find, config, key)
 
 
 def _until_clean(

@@ -1,6 +1,7 @@
 """What counts as an e-mail address, IBAN, payment card or IP address, and a fake one for each.
 
-RE2 proposes (linear in the text, whatever stands in it), plain code disposes. A number that merely looks like
+A kernel picks the lines worth a look, RE2 proposes (linear in the text, whatever stands in it), plain code
+disposes. No pattern reaches beyond its line. A number that merely looks like
 an address is worse than useless to replace, so each kind says what it refuses: version numbers, object
 identifiers, section numbers, private addresses, digits without a check digit.
 """
@@ -12,10 +13,13 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+import numpy as np
+import phonenumbers
 import re2
 from stdnum import iban as stdnum_iban
 from stdnum import luhn, numdb
 
+from dataflow.kernels.personal import CARD, EMAIL, IBAN, IP, PHONE, candidates
 from dataflow.transforms.pii_phone import find_phones, phone_pattern
 
 _WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
@@ -34,6 +38,10 @@ class Found:
 
 
 Place = tuple[int, int, str]  # start, end, normalised value
+Line = tuple[int, int, int]  # first and last byte of a line worth a look, and for which kinds (sum of bits)
+
+_BITS = {"email": EMAIL, "iban": IBAN, "card": CARD, "ip": IP, "phone": PHONE}
+_FEWEST_PHONE_DIGITS = 6
 
 _REMEMBERED = 1 << 14
 """Runs whose parsing is remembered: mail and logs name the same few addresses again and again."""
@@ -45,42 +53,63 @@ class Detector:
 
     kinds: tuple[str, ...]
     regions: tuple[str, ...]
-    prefilter: re2.Set
+    countries: np.ndarray
+    phone_digits: int
 
-    def find(self, data: bytes) -> list[Found]:
-        """Spans that do not overlap, sorted by place."""
-        possible = self.prefilter.Match(data)
+    def candidates(self, data: np.ndarray, offsets: np.ndarray) -> list[tuple[int, list[Line]]]:
+        """Row and candidate lines of each text that may hold something."""
+        wanted = sum(_BITS[kind] for kind in self.kinds)
+        lines: dict[int, list[Line]] = {}
+        for row, first, last, kinds in candidates(data, offsets, self.countries, self.phone_digits).tolist():
+            if kinds & wanted:
+                lines.setdefault(row, []).append((first, last, kinds))
+        return [*lines.items()]
+
+    def find(self, data: bytes, lines: list[Line] | None = None) -> list[Found]:
+        """Spans that do not overlap, sorted by place; of a text or of its candidate lines, where these are known."""
+        if lines is None:
+            array = np.frombuffer(data, np.uint8)
+            lines = next((found for _, found in self.candidates(array, _ends(len(data)))), [])
         found: list[Found] = []
         starts: list[int] = []
-        for index in sorted(possible or ()):
-            kind = self.kinds[index]
-            for start, end, value in _search(kind, data, self.regions):
-                at = bisect(starts, start)
-                free_before = at == 0 or found[at - 1].end <= start
-                if free_before and (at == len(found) or end <= found[at].start):
-                    insort(starts, start)
-                    found.insert(at, Found(start, end, kind, value))
+        for kind in self.kinds:
+            for first, last, kinds in lines:
+                if not kinds & _BITS[kind]:
+                    continue
+                for start, end, value in _search(kind, data, first, last, self.regions):
+                    at = bisect(starts, start)
+                    free_before = at == 0 or found[at - 1].end <= start
+                    if free_before and (at == len(found) or end <= found[at].start):
+                        insort(starts, start)
+                        found.insert(at, Found(start, end, kind, value))
         return found
+
+
+def _ends(length: int) -> np.ndarray:
+    """Offsets of a single text, read-only as those of Arrow: the kernel is compiled for one kind of array."""
+    offsets = np.array([0, length], np.int64)
+    offsets.flags.writeable = False
+    return offsets
 
 
 @cache
 def detector(kinds: tuple[str, ...], regions: tuple[str, ...]) -> Detector:
-    """The detector of these kinds, compiled once a process."""
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = 64 << 20
-    prefilter = re2.Set.SearchSet(options)
-    for kind in kinds:
-        prefilter.Add(phone_pattern(regions) if kind == "phone" else _POSSIBLE[kind])
-    prefilter.Compile()
-    return Detector(kinds, regions, prefilter)
+    """The detector of these kinds, made once a process."""
+    if "phone" in kinds:
+        phone_pattern(regions)  # an unknown region is an error at once
+    codes = {phonenumbers.country_code_for_region(region.upper()) for region in regions}
+    countries = np.zeros((26, 26), np.bool_)
+    for first in range(26):
+        for second in range(26):
+            countries[first, second] = _iban_length(chr(65 + first) + chr(65 + second)) > 0
+    return Detector(kinds, regions, countries, 0 if codes <= {1} else _FEWEST_PHONE_DIGITS)
 
 
-def _search(kind: str, data: bytes, regions: tuple[str, ...]) -> Iterator[Place]:
+def _search(kind: str, data: bytes, first: int, last: int, regions: tuple[str, ...]) -> Iterator[Place]:
     if kind == "phone":
-        yield from find_phones(data, regions)
+        yield from find_phones(data, first, last, regions)
     else:
-        yield from _FINDERS[kind](data)
+        yield from _FINDERS[kind](data, first, last)
 
 
 # --- e-mail
@@ -94,15 +123,15 @@ _NOT_TOP_LEVEL = frozenset(
 """``logo@2x.png`` is a picture; ``.invalid`` (RFC 2606) is where our own pseudonyms live."""
 
 
-def find_emails(data: bytes) -> Iterator[Place]:
+def find_emails(data: bytes, first: int, last: int) -> Iterator[Place]:
     """``local@domain.tld`` or, in a url, ``local%40domain.tld``; the last label is letters (or ``xn--``)."""
-    at = 0
-    while match := _EMAIL.search(data, at):
+    at = first
+    while match := _EMAIL.search(data, at, last):
         start = match.start()
-        found, first, last, value = _parse_email(match.group())
-        at = start + last
+        found, begin, stop, value = _parse_email(match.group())
+        at = start + stop
         if found:
-            yield start + first, at, value
+            yield start + begin, at, value
 
 
 @lru_cache(_REMEMBERED)
@@ -144,7 +173,7 @@ _SMALL_PART = 50
 address: that misses (50/256)^4, one address in 700, where nothing else tells."""
 
 
-def find_ips(data: bytes) -> Iterator[Place]:
+def find_ips(data: bytes, first: int, last: int) -> Iterator[Place]:
     """Public IPv4 and IPv6 addresses (``is_global``), and not what only looks like one.
 
     A whole run of dotted numbers is looked at, so that an OID (``1.3.6.1.4.1``) is never cut into an address.
@@ -152,12 +181,12 @@ def find_ips(data: bytes) -> Iterator[Place]:
     as *version* or *section*, and four small numbers with nothing before them that speaks of an address.
     IPv6 is taken from 2000::/3, all that is handed out.
     """
-    for match in _IPV4.finditer(data):
+    for match in _IPV4.finditer(data, first, last):
         start, end = match.span()
         address = _public_ipv4(data[start:end])
         if address and not _is_numbering(data, start, end):
             yield start, end, address
-    for match in _IPV6.finditer(data):
+    for match in _IPV6.finditer(data, first, last):
         start, end = match.span()
         if start and (data[start - 1] in _WORD or data[start - 1] in b":."):
             continue
@@ -252,19 +281,19 @@ _ISSUERS: tuple[tuple[str, str, frozenset[int]], ...] = (
 )
 
 
-def find_cards(data: bytes) -> Iterator[Place]:
+def find_cards(data: bytes, first: int, last: int) -> Iterator[Place]:
     """12 to 19 digits of a known issuer with a right Luhn digit, in one or as on a card."""
-    for match in _CARD.finditer(data):
+    for match in _CARD.finditer(data, first, last):
         start, end = match.span()
         groups = [found.span() for found in _GROUPS.finditer(data, start, end)]
-        first = 0
-        while first < len(groups):
-            place = _card_from(data, groups[first : first + 5])
-            first += 1
+        index = 0
+        while index < len(groups):
+            place = _card_from(data, groups[index : index + 5])
+            index += 1
             if place is not None:
                 yield place
-                while first < len(groups) and groups[first][0] < place[1]:
-                    first += 1
+                while index < len(groups) and groups[index][0] < place[1]:
+                    index += 1
 
 
 def _card_from(data: bytes, groups: list[tuple[int, int]]) -> Place | None:
@@ -310,10 +339,10 @@ _IBAN = re2.compile(r"[A-Za-z]{2}[0-9]{2}(?:[ \-.]?[A-Za-z0-9]){11,30}")
 _SEPARATORS = frozenset(b" -.")
 
 
-def find_ibans(data: bytes) -> Iterator[Place]:
+def find_ibans(data: bytes, first: int, last: int) -> Iterator[Place]:
     """Country, check digits (ISO 7064 mod 97-10), the country's own length and form, spaces or none."""
-    at = 0
-    while match := _IBAN.search(data, at):
+    at = first
+    while match := _IBAN.search(data, at, last):
         start, end = match.span()
         place = None if start and data[start - 1] in _WORD else _iban_from(data, start, end)
         if place is not None:
@@ -342,20 +371,12 @@ def _iban_length(country: str) -> int:
     return 4 + sum(sizes) if sizes else 0
 
 
-_FINDERS: dict[str, Callable[[bytes], Iterator[Place]]] = {
+_FINDERS: dict[str, Callable[[bytes, int, int], Iterator[Place]]] = {
     "email": find_emails,
     "iban": find_ibans,
     "card": find_cards,
     "ip": find_ips,
 }
-
-_POSSIBLE = {
-    "email": r"(?:@|%40)[A-Za-z0-9\-]+\.",
-    "iban": r"[A-Za-z]{2}[0-9]{2}(?:[ \-.]?[A-Za-z0-9]){11}",
-    "card": r"[0-9](?:[ \-]?[0-9]){11}",
-    "ip": r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]*:",
-}
-"""What must stand in a text before a kind is searched for, for the one scan over all kinds."""
 
 
 def pseudonym(found: Found, digest: bytes) -> str:

@@ -38,11 +38,13 @@ _FICTION = re.compile(r"\+1\d{3}55501\d\d")
 """555-0100 to 555-0199 belong to nobody: films use them, and our pseudonyms."""
 
 
-def find_phones(data: bytes, regions: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
-    """Start, end (bytes) and E.164 form of each number that is valid in its country."""
-    at = 0
+def find_phones(
+    data: bytes, first: int, last: int, regions: tuple[str, ...]
+) -> Iterator[tuple[int, int, str]]:
+    """Start, end (bytes) and E.164 form of each number in a line that is valid in its country."""
+    at = first
     pattern = _compiled(regions)
-    while match := pattern.search(data, at):
+    while match := pattern.search(data, at, last):
         start, end = match.span()
         if data[start:end].count(b"+") and data[end : end + 1].isdigit():  # it swallowed half the next number
             end = start + len(_LAST_GROUP.sub(b"", data[start:end]))

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import RecipeError
+from dataflow.kernels.arrow import buffers
 from dataflow.transforms.pii import KINDS, SPANS, VERSION, Kind, Pii, scrub, scrub_strings
+from dataflow.transforms.pii_kinds import detector
 
 SCRUBBED = [
     ("Write to jo.doe+x@mail.example.org, please.", "Write to <EMAIL>, please."),
@@ -197,6 +199,26 @@ def test_spans_tell_the_whole_difference(texts: list[str]) -> None:
         piece[1] = span["start"] + span["length"]
     whole = [piece[0] + text[piece[1] :] for piece, text in zip(rebuilt.values(), texts, strict=True)]
     assert whole == scrubbed.texts.to_pylist()
+
+
+SIGNS = st.lists(
+    st.sampled_from([*"0123456789" * 2, *" .-()/+:@%aAgb\n", "\xa0", "\u2011", "DE89"]), max_size=60
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS | SIGNS.map("".join), st.sampled_from([("US",), ("DE", "US"), ()]))
+def test_the_lines_picked_hold_all_that_is_found_in_the_whole_text(
+    text: str, regions: tuple[str, ...]
+) -> None:
+    find, data = detector(KINDS, regions).find, text.encode()
+    assert find(data) == find(data, [(0, len(data), 31)])
+
+
+def test_candidate_lines_are_of_their_own_row() -> None:
+    texts = column("no", "a\ncall (202) 456-1111\nb", "jo@mail.org\n\n81.2.69.142", "").slice(1)
+    found = detector(KINDS, ("US",)).candidates(*buffers(texts))
+    assert found == [(0, [(2, 21, 16)]), (1, [(0, 11, 1), (13, 24, 8)])]
 
 
 def test_hostile_texts_take_linear_time() -> None:
