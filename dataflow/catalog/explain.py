@@ -141,9 +141,8 @@ def _story(
     if fate in ("quarantined", "skipped"):
         yield entry["stage"], f"{fate}: {reasons}"
         return
-    replaced = sum(row["spans"] for row in pii.dicts())
     kinds = ", ".join(f"{row['spans']:,} {row['kind']}" for row in pii.dicts())
-    scrubbed = f"; personal data replaced {replaced:,} times ({kinds})" if replaced else ""
+    scrubbed = f"; personal data replaced: {kinds}" if kinds else ""
     yield "stored", f"{entry['bytes_in']:,} bytes read, {entry['bytes_out']:,} stored{scrubbed}"
     if signals:
         yield "measured", ", ".join(_sizes(signals))

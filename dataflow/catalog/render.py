@@ -6,7 +6,7 @@ terminal.
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from rich import box
@@ -95,7 +95,7 @@ def _underline(text: str, marks: Sequence[Span]) -> str:
 
 
 def cell(value: object, column: str = "") -> str:
-    """One value as text: 12,345 or 12.3 % or a list; nothing for NULL."""
+    """One value as text: 12,345 or 12.3 % or a list, a record as its values; nothing for NULL."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -110,6 +110,8 @@ def cell(value: object, column: str = "") -> str:
             if abs(value) < 1000
             else f"{value:,.0f}"
         )
+    if isinstance(value, Mapping):
+        return " ".join(cell(item, name) for name, item in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return ", ".join(cell(item) for item in value)
     if isinstance(value, bytes):

@@ -13,7 +13,7 @@ from dataflow.catalog import stats
 from dataflow.catalog.excerpt import Line
 from dataflow.catalog.explain import explain
 from dataflow.catalog.recipe import rules_of_run
-from dataflow.catalog.render import show
+from dataflow.catalog.render import cell, show
 from dataflow.catalog.sample import escaped, sample, verdict
 from dataflow.catalog.table import Table, query
 from dataflow.catalog.whatif import whatif
@@ -126,6 +126,10 @@ def test_tables_in_a_pipe_are_whole_plain_and_readable(con: duckdb.DuckDBPyConne
     assert "25.0%" in printed
     assert f"[red]{long}" in printed
     assert "\x1b" not in printed
+
+
+def test_a_cell_with_records_shows_their_values():
+    assert cell([{"label": "en", "score": 0.96118}, {"label": "de", "score": None}]) == "en 0.9612, de "
 
 
 # explain
