@@ -24,11 +24,14 @@ from dataflow.readers.batches import (
     adder,
     describer,
 )
-from dataflow.readers.lines import LongLine, chunks, lines
+from dataflow.readers.lines import LongLine, chunks, lines, lines_of
 from dataflow.readers.pieces import Piece
 from dataflow.readers.source import Source
 from dataflow.readers.streams import Damaged, utf8_blocks
 from dataflow.store.documents import READ
+
+KERNEL_BYTES = 1 << 15
+"""Chunks below this are parsed whole: for a file of a few lines the kernel's arrays cost more than they save."""
 
 _BOM = b"\xef\xbb\xbf"
 _REASONS = (
@@ -42,20 +45,23 @@ _REASONS = (
 def read(piece: Piece, source: Source) -> Iterator[Batch]:
     """The documents of a piece, and the lines that are none."""
     number = piece.first_record
-    fault = Builder(piece.relative)
+    builder = Builder(piece.relative)
+    add = adder(builder, source.fields)
     try:
         for chunk in chunks(_bytes(piece, source), source.max_record_bytes):
-            if isinstance(chunk, LongLine):
-                adder(fault, source.fields)(_record(chunk, piece.relative, number, source))
-                yield from fault.take(last=True)
-                number += 1
+            if isinstance(chunk, LongLine) or len(chunk) < KERNEL_BYTES:
+                for line in lines_of(chunk, source.max_record_bytes):
+                    if not _is_blank(line):
+                        add(_record(line, piece.relative, number, source))
+                    number += 1
+                yield from builder.take(last=True)
                 continue
             for starts, ends in _line_ranges(chunk):
                 yield from _batch(chunk, starts, ends, number, piece.relative, source)
                 number += len(starts)
     except Damaged as damage:
-        fault.quarantine(number, damage.reason, damage.raw, damage.bytes_in)
-    yield from fault.take(last=True)
+        builder.quarantine(number, damage.reason, damage.raw, damage.bytes_in)
+    yield from builder.take(last=True)
 
 
 def records(piece: Piece, source: Source) -> Iterator[Record]:
@@ -63,11 +69,15 @@ def records(piece: Piece, source: Source) -> Iterator[Record]:
     number = piece.first_record
     try:
         for line in lines(_bytes(piece, source), source.max_record_bytes):
-            if isinstance(line, LongLine) or not (line.isspace() or not line):
+            if not _is_blank(line):
                 yield _record(line, piece.relative, number, source)
             number += 1
     except Damaged as damage:
         yield Record(number, piece.relative, None, damage.reason, damage.raw, damage.bytes_in)
+
+
+def _is_blank(line: bytes | LongLine) -> bool:
+    return isinstance(line, bytes) and (not line or line.isspace())
 
 
 def _bytes(piece: Piece, source: Source) -> Iterator[bytes]:

@@ -71,8 +71,13 @@ def chunks(stream: Iterator[bytes], limit: int, size: int = BATCH_BYTES) -> Iter
 def lines(stream: Iterator[bytes], limit: int) -> Iterator[bytes | LongLine]:
     """Lines without their newline, and without an empty one after the last; ``Damaged`` as of ``chunks``."""
     for chunk in chunks(stream, limit, size=BLOCK_BYTES):
-        if isinstance(chunk, LongLine):
-            yield chunk
-            continue
-        for line in chunk.removesuffix(b"\n").split(b"\n"):
-            yield line if len(line) <= limit else LongLine(line[:RAW_BYTES], len(line))
+        yield from lines_of(chunk, limit)
+
+
+def lines_of(chunk: bytes | LongLine, limit: int) -> Iterator[bytes | LongLine]:
+    """The lines of a chunk."""
+    if isinstance(chunk, LongLine):
+        yield chunk
+        return
+    for line in chunk.removesuffix(b"\n").split(b"\n"):
+        yield line if len(line) <= limit else LongLine(line[:RAW_BYTES], len(line))

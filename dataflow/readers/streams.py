@@ -171,11 +171,11 @@ def _bounded(
     n_bytes = 0
     for member, position, block in decoded:
         n_bytes += len(block)
-        if max_ratio is not None and n_bytes > _FREE_BYTES + max_ratio * (position - start):
+        if max_ratio is not None and n_bytes > (limit := _FREE_BYTES + max_ratio * (position - start)):
+            yield member, block[: len(block) - (n_bytes - limit)]
             raise Damaged(
-                f"decompression_bomb: {n_bytes} bytes out of {position - start}, more than {max_ratio} to one; "
-                "the rest of the file is not read",
-                block[:4096],
+                f"decompression_bomb: more than {limit} bytes out of {position - start}, beyond {max_ratio} to one; "
+                "the rest of the file is not read"
             )
         yield member, block
 

@@ -10,6 +10,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dataflow.readers import jsonl
 from dataflow.readers.open import find_files, read, read_records, split
 from dataflow.readers.source import Source
 from dataflow.readers.streams import compression, encoding
@@ -138,6 +139,18 @@ def test_pieces_give_the_rows_of_the_whole_and_lose_none(tmp_path_factory, lines
         return  # told by its first bytes to be compressed, or UTF-16
     expected = [number for number, line in enumerate(content) if line and not line.isspace()]
     assert sorted(row["record"] for part in whole for row in part) == expected
+
+
+@settings(max_examples=150, deadline=None)
+@given(lines=st.lists(LINE, max_size=30), more=st.lists(LINE, max_size=30), final=st.booleans())
+def test_the_kernel_gives_the_rows_that_parsing_lines_whole_gives(tmp_path_factory, lines, more, final):
+    fixed = [b'{"text": "a\\nb", "id": 1, "x": [2]}', b'{"text": "a", "text": "b"}', b'{"text": "\\ud800"}']
+    file = tmp_path_factory.mktemp("kernel") / "a.jsonl"
+    file.write_bytes(b"\n".join([b'{"text": "first"}', *lines, *fixed, *more]) + (b"\n" if final else b""))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonl, "KERNEL_BYTES", 0)
+        by_kernel = rows(file)
+    assert by_kernel == rows(file)
 
 
 def sample(n=3000):
