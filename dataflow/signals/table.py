@@ -10,7 +10,19 @@ import pyarrow as pa
 
 from dataflow.config import nearest
 from dataflow.errors import RecipeError
-from dataflow.signals import bad_words, basic, c4, characters, fineweb, gopher, language, perplexity, url
+from dataflow.signals import (
+    bad_words,
+    basic,
+    c4,
+    characters,
+    code,
+    fineweb,
+    gopher,
+    language,
+    perplexity,
+    stop_words,
+    url,
+)
 from dataflow.signals.options import SignalOptions
 from dataflow.signals.signal import Documents, Signal
 from dataflow.store import documents as tables
@@ -37,6 +49,8 @@ FAMILIES = (
     "c4",
     "fineweb",
     "characters",
+    "code",
+    "stop_words",
     "url",
     "bad_words",
     "perplexity",
@@ -46,6 +60,8 @@ FAMILIES = (
 _ASKED: dict[str, Callable[[Documents, Mapping[str, pa.Array], SignalOptions], dict[str, pa.Array]]] = {
     "language": language.compute,
     "paragraph_language": language.compute_paragraphs,
+    "code": code.compute,
+    "stop_words": stop_words.compute,
     "url": url.compute,
     "bad_words": bad_words.compute,
     "perplexity": perplexity.compute,
@@ -59,6 +75,8 @@ SIGNALS: tuple[Signal, ...] = (
     *c4.SIGNALS,
     *fineweb.SIGNALS,
     *characters.SIGNALS,
+    *code.SIGNALS,
+    *stop_words.SIGNALS,
     *url.SIGNALS,
     *bad_words.SIGNALS,
     *perplexity.SIGNALS,
