@@ -13,30 +13,25 @@ HEAD_CHARACTERS = 1 << 17
 TITLE_CHARACTERS = 500
 """A longer title is cut."""
 
-_BODY = re.compile(r"<body[\s>/]", re.IGNORECASE)
-_UNSEEN = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style|svg)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
-_TITLE = re.compile(r"<title\b[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
-_HTML = re.compile(r"<html\b[^>]{0,2000}", re.IGNORECASE)
-_META = re.compile(r"<meta\b[^>]{0,2000}", re.IGNORECASE)
+_STEP = re.compile(r"<(?:!--|(?:html|meta|title|script|style|svg|body)(?=[\s/>]))", re.IGNORECASE)
+_TAG = re.compile(r"<[^>]{0,2000}")
+_TITLE = re.compile(r"[^<>]*>([^<]*)</title", re.IGNORECASE)
+_ENDS = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "svg")} | {
+    "!--": re.compile("-->")
+}
 _ATTRIBUTE = re.compile(r"""([A-Za-z:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,8}){0,3}")
 
 
 def describe(page: str, content_language: str | None = None) -> dict[str, str]:
     """``title`` and ``language_hint``, each where the page has it; ``content_language`` is the HTTP header's."""
-    head = page[:HEAD_CHARACTERS]
-    body = _BODY.search(head)
-    head = _UNSEEN.sub("", head[: body.start()] if body else head)
-    metas = [_attributes(tag) for tag in _META.findall(head)]
+    title, root, metas = _read_head(page[:HEAD_CHARACTERS])
     named = {
         (meta.get("property") or meta.get("name") or "").lower(): meta.get("content", "") for meta in metas
     }
     equivalent = {meta.get("http-equiv", "").lower(): meta.get("content", "") for meta in metas}
-    title = _TITLE.search(head)
-    opening = _HTML.search(head)
-    root = _attributes(opening[0]) if opening else {}
     found: dict[str, str] = {}
-    for text in (title[1] if title else "", named.get("og:title", "")):
+    for text in (title, named.get("og:title", "")):
         if words := " ".join(html.unescape(text).split()):
             found["title"] = words[:TITLE_CHARACTERS].rstrip()
             break
@@ -47,6 +42,36 @@ def describe(page: str, content_language: str | None = None) -> dict[str, str]:
             found["language_hint"] = language
             break
     return found
+
+
+def _read_head(head: str) -> tuple[str, dict[str, str], list[dict[str, str]]]:
+    """The first title, and the attributes of the ``html`` tag and of every ``meta`` before the body."""
+    title = ""
+    root: dict[str, str] = {}
+    metas: list[dict[str, str]] = []
+    position = 0
+    while step := _STEP.search(head, position):
+        position = step.end()
+        name = step[0][1:].lower()
+        if name == "body":
+            break
+        if name == "title":
+            inside = _TITLE.match(head, position)
+            title = title or (inside[1] if inside else "")
+            position = inside.end() if inside else position
+        elif name in _ENDS:
+            end = _ENDS[name].search(head, position)
+            if end is None:
+                break
+            position = end.end()
+        else:
+            tag = _TAG.match(head, step.start())
+            attributes = _attributes(tag[0]) if tag else {}
+            if name == "html":
+                root = root or attributes
+            else:
+                metas.append(attributes)
+    return title, root, metas
 
 
 def _attributes(tag: str) -> dict[str, str]:

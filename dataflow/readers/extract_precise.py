@@ -2,11 +2,10 @@
 
 Trafilatura in its precise mode, without readers' comments, is the most exact extractor of articles that we
 measured (``benchmarks/extraction.py``), but it is made for articles. It drops a repeated paragraph, and where a
-page is short or odd it keeps next to nothing. So: a page in which the fast engine finds nothing to leave out
-is taken as it is; a text shorter than ``SHORT_CHARACTERS`` is looked for again in trafilatura's balanced mode, then by
-the fast engine, and the longest wins; a page with more tags than ``MAX_TAGS`` or deeper than ``MAX_DEPTH`` goes to the
-fast engine, since trafilatura takes time quadratic in the inline elements of a paragraph and libxml2
-cuts off what is nested deeper. The text is rendered as the fast engine renders its own.
+page is short or odd it keeps next to nothing. So a page in which the fast engine finds nothing to leave out is
+taken as it is; a text shorter than ``SHORT_CHARACTERS`` is looked for again in trafilatura's balanced mode, then by
+the fast engine, and the longest wins; a page with more tags than ``MAX_TAGS`` goes to the fast engine, since
+trafilatura takes time quadratic in the inline elements of a paragraph. The text is rendered in the fast engine's way.
 """
 
 import logging
@@ -21,9 +20,6 @@ SHORT_CHARACTERS = 250
 MAX_TAGS = 10_000
 """A page with more goes to the fast engine: as links of a single paragraph, so many take some 7 s."""
 
-MAX_DEPTH = 240
-"""A deeper page goes to the fast engine (libxml2 reads 256 levels)."""
-
 FAST, PRECISE = "resiliparse", "trafilatura"
 
 _APART = {"ab", "div", "head", "list", "p", "quote", "table"}
@@ -33,13 +29,9 @@ logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
 logging.getLogger("justext").setLevel(logging.CRITICAL)
 
 
-def better(html: str, fast: str, all_text: Callable[[str], str], depth: int) -> tuple[str, str]:
+def better(html: str, fast: str, all_text: Callable[[str], str]) -> tuple[str, str]:
     """The page's main content and the engine that found it; ``fast`` is what the fast engine found."""
-    if (
-        html.count("<") > MAX_TAGS
-        or depth > MAX_DEPTH
-        or (fast and _squeezed(fast) == _squeezed(all_text(html)))
-    ):
+    if html.count("<") > MAX_TAGS or (fast and _squeezed(fast) == _squeezed(all_text(html))):
         return fast, FAST
     text = precise_text(html, favor_precision=True)
     if len(text) < SHORT_CHARACTERS:

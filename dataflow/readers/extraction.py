@@ -16,6 +16,9 @@ from dataflow.readers.source import Extract
 MAX_DEPTH = 2000
 """Elements nested deeper are quarantined: extraction takes time quadratic in depth (5,000 levels: 1 s)."""
 
+PRECISE_MAX_DEPTH = 240
+"""A deeper page goes to the fast engine: libxml2, under the precise one, cuts off what lies below 256 levels."""
+
 SOFT_HYPHEN = "\u00ad"
 """Where a browser may break a word: typesetting, no part of the text, and left out of it."""
 
@@ -41,15 +44,17 @@ def extract_text(html: str, extract: Extract) -> tuple[str, str]:
 
     ``Reject`` where there is none. The precise engine leaves some pages to the fast one.
     """
-    depth = depth_bound(html.encode("utf-8", "surrogatepass"))
+    n_tags = html.count("<")  # fewer tags cannot nest deeper
+    worth_a_look = PRECISE_MAX_DEPTH if extract.engine == PRECISE else MAX_DEPTH
+    depth = depth_bound(html.encode("utf-8", "surrogatepass")) if n_tags > worth_a_look else n_tags
     if depth > MAX_DEPTH:
         raise Reject(QUARANTINED, f"deep_nesting: elements nest deeper than {MAX_DEPTH}")
     try:
         text, engine = fast_text(html), FAST
-        if extract.engine == PRECISE:
+        if extract.engine == PRECISE and depth <= PRECISE_MAX_DEPTH:
             from dataflow.readers import extract_precise  # heavy, and not asked for by most
 
-            text, engine = extract_precise.better(html, text, all_text, depth)
+            text, engine = extract_precise.better(html, text, all_text)
     except HTMLParserException as error:
         raise Reject(QUARANTINED, f"malformed_html: {error}") from None
     text = text.replace(SOFT_HYPHEN, "")
