@@ -121,7 +121,7 @@ def _split_members(whole: Piece, shard_bytes: int, source: Source) -> list[Piece
 
 
 def _cuts(path: str, shard_bytes: int, max_ratio: int) -> Iterator[tuple[_Cut, int | None]]:
-    """Cuts, each with the end, as stored, of the member that it lies in."""
+    """Cuts, each with the place, as stored, where the members end that hold what is before it."""
     target, wanted = shard_bytes, False
     member = begin = position = n_lines = 0
     found: _Cut | None = None
@@ -140,6 +140,9 @@ def _cuts(path: str, shard_bytes: int, max_ratio: int) -> Iterator[tuple[_Cut, i
         if wanted and (begins_line or after):
             n_before = n_lines + (not begins_line)
             found, wanted = _Cut(member, position + after - begin, position + after, n_before), False
+            if found.offset == 0:
+                yield found, member
+                found = None
         n_lines += block.count(b"\n")
         begins_line = block.endswith(b"\n")
         position += len(block)

@@ -9,7 +9,7 @@ its hash falls into, and never moves the others.
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import xxhash
 
@@ -83,11 +83,9 @@ class InputHashes:
         self._used: dict[str, list[str]] = {}
 
     def of(self, shard: InputShard) -> dict[str, str]:
-        """Hash of each piece of a shard by the name that ids are made from, its range and first record number."""
+        """Hash of each piece of a shard by all that decides its rows, but not where the file is."""
         return {
-            json.dumps(
-                [piece.relative, piece.format, piece.start, piece.end, piece.first_record]
-            ): self._piece(piece)
+            json.dumps([value for name, value in asdict(piece).items() if name != "path"]): self._piece(piece)
             for piece in shard.pieces
         }
 

@@ -1,5 +1,6 @@
 """Input files become shards; one more file touches one shard."""
 
+import gzip
 import json
 
 from hypothesis import given, settings
@@ -51,6 +52,25 @@ def test_a_split_file_keeps_its_record_numbers(tmp_path):
     assert starts == sorted(starts)
     assert starts[0] == 0
     assert len(starts) > 2
+
+
+def test_pieces_of_a_packed_file_are_shards_with_hashes_of_their_own(tmp_path):
+    lines = [json.dumps({"text": f"document {n * 7919}"}).encode() + b"\n" for n in range(3000)]
+    members = [gzip.compress(b"".join(lines[n : n + 250])) for n in range(0, 3000, 250)]
+    (tmp_path / "x.jsonl.gz").write_bytes(b"".join(members))
+    shards = plan_shards(Source(name="web", path=str(tmp_path)), 2500)
+    assert [shard.pieces[0].first_record for shard in shards] == sorted(
+        {s.pieces[0].first_record for s in shards}
+    )
+    assert len({shard.name for shard in shards}) == len(shards) > 3
+    known = InputHashes(Storage(str(tmp_path / "out")), "curate")
+    before = [known.of(shard) for shard in shards]
+    assert len({value for hashes in before for value in hashes.values()}) == len(shards)
+    members[-1] = gzip.compress(b"".join(lines[2750:]) + b"{}\n")
+    (tmp_path / "x.jsonl.gz").write_bytes(b"".join(members))
+    known = InputHashes(Storage(str(tmp_path / "out")), "curate")
+    after = [known.of(shard) for shard in plan_shards(Source(name="web", path=str(tmp_path)), 2500)]
+    assert [a == b for a, b in zip(before, after, strict=True)] == [True] * (len(shards) - 1) + [False]
 
 
 def test_a_limit_reads_the_files_in_order_as_one_shard(tmp_path):
