@@ -30,6 +30,9 @@ FINEWEB_DUPLICATES = "fineweb_duplicate_line_character_share"
 """FineWeb and Gopher count the characters of duplicate lines with one signal of ours, datatrove with two."""
 
 
+UNEXPLAINED = ("unexplained",)
+
+
 @dataclass(frozen=True)
 class Difference:
     """One page that one tool keeps and the other drops."""
@@ -100,7 +103,7 @@ def causes(page: Page, rules: str, rule: str, passes_there: bool) -> tuple[str, 
         for on in combinations(switches, n):
             if passes(measure(page, On(on))) == passes_there:
                 return on
-    return ("unexplained",)
+    return UNEXPLAINED
 
 
 def condition(rules: str, rule: str) -> tuple[str, Callable[[float], bool]]:

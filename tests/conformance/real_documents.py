@@ -69,20 +69,27 @@ def _texts(path: Path) -> Iterator[str]:
 
 
 def ask_peer(python: str, documents: Sequence[dict[str, str]], cache: Path) -> list[dict]:
-    """The other tool's answer for each document; what is in ``cache`` is not asked again."""
-    cache.mkdir(parents=True, exist_ok=True)
-    answers = []
-    for first in range(0, len(documents), AT_ONCE):
-        part = documents[first : first + AT_ONCE]
+    """The other tool's answer for each document; what it was asked before is not asked again."""
+    folder = cache / hashlib.sha256(PEER.read_bytes()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    known = {one["id"]: one for path in sorted(folder.glob("answers-*.jsonl")) for one in _lines(path)}
+    missing = [document for document in documents if document["id"] not in known]
+    for first in range(0, len(missing), AT_ONCE):
+        part = missing[first : first + AT_ONCE]
         asked = "".join(json.dumps({"id": one["id"], "text": one["text"]}) + "\n" for one in part)
-        key = hashlib.sha256(PEER.read_bytes() + asked.encode()).hexdigest()[:16]
-        answered = cache / f"answers-{key}.jsonl"
-        if not answered.exists():
-            question = cache / f"documents-{key}.jsonl"
-            question.write_text(asked, encoding="utf-8")
-            subprocess.run([python, str(PEER), str(question), str(answered)], check=True)
-        answers += [json.loads(line) for line in answered.read_text(encoding="utf-8").split("\n")[:-1]]
-    return answers
+        key = hashlib.sha256(asked.encode()).hexdigest()[:16]
+        question, answered = folder / f"documents-{key}.jsonl", folder / f"answers-{key}.jsonl"
+        question.write_text(asked, encoding="utf-8")
+        subprocess.run([python, str(PEER), str(question), str(answered)], check=True)
+        question.unlink()
+        known |= {one["id"]: one for one in _lines(answered)}
+    return [known[document["id"]] for document in documents]
+
+
+def _lines(path: Path) -> Iterator[dict]:
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
 
 
 def peer_punctuation(python: str) -> dict[str, list[str]]:
