@@ -61,7 +61,8 @@ def english_documents(paths: Sequence[Path], n: int) -> list[dict[str, str]]:
 
 
 def _texts(path: Path) -> Iterator[str]:
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open() as lines:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             text = json.loads(line).get("text")
             if isinstance(text, str):
