@@ -120,7 +120,7 @@ def figures(change: Change, side: str) -> dict[str, tuple[int, int]]:
 def corpora(draw: st.DrawFn) -> list[Doc]:
     """Documents of two sources, some of the same text but for white space, so of different lengths."""
     docs = []
-    for n in range(draw(st.integers(1, 14))):
+    for n in range(draw(st.integers(15, 40))):
         text = draw(st.sampled_from("abcdef")) + " " * draw(st.integers(0, 3)) + "."
         source = draw(st.sampled_from(["web", "books"]))
         values = {"n_words": draw(st.integers(0, 9)), "mean_word_length": float(draw(st.integers(0, 9)))}
@@ -128,7 +128,7 @@ def corpora(draw: st.DrawFn) -> list[Doc]:
     return docs
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(
     docs=corpora(),
     old=st.integers(0, 9),
