@@ -137,7 +137,8 @@ class _Reader:
     def numbers(self, form: str) -> tuple[Any, ...]:
         """Little-endian numbers, as ``struct`` names them."""
         size = struct.calcsize(f"<{form}")
-        return struct.unpack_from(f"<{form}", self.data, self.take(size))
+        begin = self.take(size)
+        return struct.unpack(f"<{form}", self.data[begin : begin + size].tobytes())
 
     def array(self, kind: type, *shape: int) -> npt.NDArray[Any]:
         """An array, read-only; a large one as it lies in the file, be it aligned or not."""
@@ -145,7 +146,7 @@ class _Reader:
             raise _MalformedError(f"an array of {shape}")
         n = int(np.prod(shape, dtype=object))  # Python's integers: no overflow
         begin = self.take(n * np.dtype(kind).itemsize)
-        found = np.frombuffer(self.data, kind, n, begin).reshape(shape)
+        found: npt.NDArray[Any] = np.frombuffer(self.data, kind, n, begin).reshape(shape)
         if not found.flags.aligned and found.nbytes <= _COPIED_BYTES:
             found = found.copy()
             found.flags.writeable = False

@@ -61,14 +61,16 @@ def direction(model: ModelFile, label: int) -> Floats | None:
         return None
     rows = model.output.rows().astype(np.float64)
     if model.loss == "softmax":
-        return (rows[label] - rows[1 - label]).astype(np.float32)
-    right = int(_tree(model.label_counts)[0, 1])
-    return (rows[0] if label == right else -rows[0]).astype(np.float32)
+        way = rows[label] - rows[1 - label]
+    else:
+        way = rows[0] if label == int(_tree(model.label_counts)[0, 1]) else -rows[0]
+    return np.asarray(way, np.float32)
 
 
 def along(model: ModelFile, way: Floats) -> Floats:
     """The input matrix folded to one column: each row's part along a direction."""
     folded = np.concatenate([_dot(rows, way) for rows in model.input.blocks()])
+    folded.flags.writeable = False
     return folded.reshape(-1, 1)
 
 

@@ -58,7 +58,7 @@ class Probability:
         if self.labels is None:
             return logistic(sums, counts)
         found, scores = self.labels.top(sums, counts, self.labels.n)
-        return np.where(found == self.label, scores, np.float32(0)).sum(axis=1, dtype=np.float32)
+        return np.asarray(np.where(found == self.label, scores, 0).sum(axis=1), np.float32)
 
 
 def classifier(path: str) -> Classifier:

@@ -9,6 +9,9 @@ Most of a text is words met before, so the sum of a word of up to 24 bytes is ke
 processor's own (a word whose slot is wanted by another is forgotten). A document's sum is always the sum of its
 words' sums, added in the order of the text: the cache saves work and cannot change a bit of the result. It lives
 as long as one call, so threads share nothing.
+
+The hot loop is one function: numba counts references to every array that is passed on, inlined or not, and that
+alone cost more than the look-ups.
 """
 
 from dataclasses import dataclass
@@ -25,14 +28,28 @@ _RUN = np.uint64(116049371)
 _LOW = np.uint64(0xFFFFFFFF)
 _SIGN = np.uint64(0xFFFFFFFFFFFFFF00)  # fastText takes bytes as signed
 _SPACES = np.int64(1 << 0 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 32)
-_END = np.uint64(int.from_bytes(b"</s>", "little"))
-_LABEL_PREFIX = np.frombuffer(b"__label__", np.uint8)
+_EOS = b"</s>"
+_EOS_BYTES = np.uint64(int.from_bytes(_EOS, "little"))
+_LABEL_BEGIN, _LABEL_LAST = np.uint64(int.from_bytes(b"__label_", "little")), np.uint64(ord("_"))
+_THREE, _SEVEN = np.uint64(3), np.uint64(7)
 _C1, _C2, _C3 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9)
+
+
+def _ascii_hash(word: bytes) -> int:
+    h = int(_BASIS)
+    for byte in word:  # below 128
+        h = (h ^ byte) * int(_PRIME) & int(_LOW)
+    return h
+
+
+_EOS_HASH = np.uint64(_ascii_hash(_EOS))
 
 CACHED_BYTES = 24
 """Longest word that is kept in the cache."""
 CACHE_FLOATS = 1 << 18
-"""Room for sums in the cache: 1 MiB."""
+"""Room for sums in the cache at most: 1 MiB."""
+CACHE_WORDS = 1 << 14
+"""Words in the cache at most; their spelling takes 512 KiB."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,8 @@ class Words:
     starts: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int32]
     n_words: int
+    end: int
+    """Number of the word ``</s>``, -1 where the model has none."""
     rows: Floats
     kept: npt.NDArray[np.int32]
     """As in ``ModelFile``; empty where every bucket has its row."""
@@ -68,21 +87,15 @@ class Words:
         n = len(bounds) - 1
         width = self.rows.shape[1]
         sums, counts = np.zeros((n, width), np.float32), np.zeros(n, np.int64)
-        slots = 1 << max(4, (CACHE_FLOATS // width).bit_length() - 1)
-        keys, known = np.zeros((slots, 4), np.uint64), np.empty((slots, width), np.float32)
+        slots = 1 << max(0, min(CACHE_WORDS, CACHE_FLOATS // width).bit_length() - 1)
+        keys, known = np.zeros((slots + 1, 4), np.uint64), np.zeros((slots + 1, width), np.float32)
         _add_documents(
-            data, _fixed(starts), _fixed(ends), _fixed(bounds), self.data, self.table, self.starts, self.lengths, self.n_words,
-            self.rows, self.kept, self.is_kept, self.n_buckets, self.min_n, self.max_n, self.word_ngrams,
+            data, _fixed(starts), _fixed(ends), _fixed(bounds),
+            self.data, self.table, self.starts, self.lengths, self.n_words, self.end, self.rows, self.kept,
+            self.is_kept, max(self.n_buckets, 1), self.min_n, self.max_n, self.word_ngrams,
             keys, known, sums, counts,
         )  # fmt: skip
         return sums, counts
-
-
-def _fixed(places: Offsets) -> Offsets:
-    """Read-only and contiguous, so that the kernel is compiled for one kind of array only."""
-    places = np.ascontiguousarray(places, np.int64).view()
-    places.flags.writeable = False
-    return places
 
 
 def words_of(model: ModelFile, rows: Floats) -> Words:
@@ -94,10 +107,19 @@ def words_of(model: ModelFile, rows: Floats) -> Words:
     is_kept = np.packbits(kept >= 0, bitorder="little")
     for array in (table, kept, is_kept):
         array.flags.writeable = False
+    eos = np.frombuffer(_EOS, np.uint8)
+    end = int(_number(eos, model.data, table, model.starts, model.lengths))
     return Words(
-        model.data, table, model.starts, model.lengths, model.n_words, rows, kept, is_kept,
-        model.n_buckets, model.min_n, model.max_n, model.word_ngrams,
+        model.data, table, model.starts, model.lengths, model.n_words, end if end < model.n_words else -1,
+        rows, kept, is_kept, model.n_buckets, model.min_n, model.max_n, model.word_ngrams,
     )  # fmt: skip
+
+
+def _fixed(places: Offsets) -> Offsets:
+    """Read-only and contiguous, so that the kernel is compiled for one kind of array only."""
+    places = np.ascontiguousarray(places, np.int64).view()
+    places.flags.writeable = False
+    return places
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -133,7 +155,8 @@ def _find(text, start, end, h, data, table, starts, lengths):  # type: ignore[no
     """Number of the word with hash ``h``, -1 where there is none."""
     mask = np.uint64(table.shape[0] - 1)
     slot = h & mask
-    while table[slot]:
+    number = np.int64(-1)
+    while table[slot] and number < 0:
         entry = table[slot]
         if entry >> np.uint64(32) == h:
             i = np.int64(entry & _LOW) - 1
@@ -143,210 +166,178 @@ def _find(text, start, end, h, data, table, starts, lengths):  # type: ignore[no
                 while k < end and text[k] == data[at + k]:
                     k += 1
                 if k == end:
-                    return i
+                    number = i
         slot = (slot + np.uint64(1)) & mask
-    return np.int64(-1)
+    return number
 
 
 @njit(nogil=True, cache=True)
-def _add_rows(rows, ids, n, sums, to):  # type: ignore[no-untyped-def]
-    """Add rows to row ``to`` of ``sums``, in their order."""
-    if rows.shape[1] == 16:  # lid.176: a loop of known length is one or two instructions
-        for i in range(n):
-            row = ids[i]
-            for k in range(16):
-                sums[to, k] += rows[row, k]
-    else:
-        for i in range(n):
-            row = ids[i]
-            for k in range(rows.shape[1]):
-                sums[to, k] += rows[row, k]
+def _number(word, data, table, starts, lengths):  # type: ignore[no-untyped-def]
+    h = _hash(word, 0, word.shape[0])
+    return _find(word, 0, word.shape[0], h, data, table, starts, lengths)
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _push(h, n_words, kept, is_kept, n_buckets, ids, n):  # type: ignore[no-untyped-def]
-    """Append the row of a bucket to ``ids``; returns their number, the same where it was pruned away."""
-    bucket = h % n_buckets
-    if is_kept.shape[0] == 0:
-        ids[n] = n_words + np.int64(bucket)
-        return n + 1
-    if (is_kept[bucket >> np.uint64(3)] >> np.uint8(bucket & np.uint64(7))) & 1:
-        ids[n] = n_words + np.int64(kept[bucket])
-        return n + 1
-    return n
+def _is_space(byte):  # type: ignore[no-untyped-def]
+    return byte <= 32 and (_SPACES >> np.int64(byte)) & 1 == 1
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _add_word(
-    text, start, end, h, data, table, starts, lengths, n_words, rows, kept, is_kept, n_buckets,
-    min_n, max_n, ids, sums, to,
-):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Add the rows of a word to row ``to`` of ``sums``; returns how many these are, or -1 for a label."""
-    number = _find(text, start, end, h, data, table, starts, lengths)
-    n = 0
-    if number >= n_words:
-        return -1
-    if number >= 0:
-        ids[0] = number
-        n = 1
-    elif end - start >= _LABEL_PREFIX.shape[0]:
-        k = 0
-        while k < _LABEL_PREFIX.shape[0] and text[start + k] == _LABEL_PREFIX[k]:
-            k += 1
-        if k == _LABEL_PREFIX.shape[0]:
-            return -1
-    count = 0
-    room = ids.shape[0] - max_n
-    # runs of characters, in fastText's order: from <, then from each character on
-    begin = start - 1
-    while max_n > 0 and begin < end:
-        run, length, i = _BASIS, 0, begin
-        if begin < start:
-            run, length, i = _step(run, 60), 1, start  # <
-            while i < end and (text[i] & 0xC0) == 0x80:
-                run = _step(run, text[i])
-                i += 1
-        elif (text[begin] & 0xC0) == 0x80:
-            begin += 1
-            continue
-        while length < max_n and i < end:
-            run = _step(run, text[i])
-            i += 1
-            while i < end and (text[i] & 0xC0) == 0x80:
-                run = _step(run, text[i])
-                i += 1
-            length += 1
-            if length >= min_n:
-                n = _push(run & _LOW, n_words, kept, is_kept, n_buckets, ids, n)
-        if length < max_n and length + 1 >= min_n:  # >
-            n = _push(_step(run, 62) & _LOW, n_words, kept, is_kept, n_buckets, ids, n)
-        begin += 1
-        if n > room:
-            _add_rows(rows, ids, n, sums, to)
-            count += n
-            n = 0
-    _add_rows(rows, ids, n, sums, to)
-    return count + n
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _add_documents(
-    text, begins, ends, bounds, data, table, starts, lengths, n_words, rows, kept, is_kept, n_buckets,
-    min_n, max_n, word_ngrams, keys, known, sums, counts,
-):  # type: ignore[no-untyped-def]  # fmt: skip
-    buckets = np.uint64(max(n_buckets, 1))
-    slot_mask = np.uint64(keys.shape[0] - 1)
+def _add_documents(  # type: ignore[no-untyped-def]
+    text, begins, ends, bounds, data, table, starts, lengths, n_words, end_of_text, rows, kept, is_kept,
+    n_buckets, min_n, max_n, word_ngrams, keys, known, sums, counts,
+):  # fmt: skip
+    buckets = np.uint64(n_buckets)
+    n_slots = keys.shape[0] - 1  # the one after them is for words that are not kept
+    slot_mask, table_mask = np.uint64(n_slots - 1), np.uint64(table.shape[0] - 1)
+    all_kept = kept.shape[0] == 0
     width = rows.shape[1]
-    fresh = np.zeros((1, width), np.float32)
-    ids = np.zeros(max(1024, 4 * max_n), np.int64)
-    runs = np.zeros(max(word_ngrams, 1), np.uint64)  # hashes of the runs that end with the word before
-    eos = np.frombuffer(b"</s>", np.uint8)
+    runs = np.zeros(word_ngrams + 1, np.uint64)  # hashes of the runs that end with the word before
+    eos_hash = np.uint64(_EOS_HASH)
     for document in range(bounds.shape[0] - 1):
         count = np.int64(0)
         n_runs = 0
+        piece, last_piece = bounds[document], bounds[document + 1]
+        i = last = np.int64(0)
+        if piece < last_piece:
+            i, last = begins[piece], ends[piece]
         open_text = True
-        piece = bounds[document]
-        i = begins[piece] if piece < bounds[document + 1] else np.int64(0)
         while open_text:
-            # the next word: its bytes packed in three numbers, as far as they fit
-            word_text = text
-            found = False
-            a = b = c = np.uint64(0)
-            start = end = np.int64(0)
-            while piece < bounds[document + 1]:
-                last = ends[piece]
-                while i < last and text[i] <= 32 and (_SPACES >> np.int64(text[i])) & 1:
-                    i += 1
-                if i < last:
-                    found = True
-                    break
+            while i < last and _is_space(text[i]):
+                i += 1
+            if i >= last:
                 piece += 1
-                if piece < bounds[document + 1]:
-                    i = begins[piece]
-            if found:
-                last = ends[piece]
-                start = i
-                stop = min(start + 8, last)
+                if piece < last_piece:
+                    i, last = begins[piece], ends[piece]
+                    continue
+            # the next word, its bytes packed in three numbers as far as they fit
+            start = i
+            a = b = c = np.uint64(0)
+            shift = np.uint64(0)
+            stop = min(start + 8, last)
+            while i < stop and not _is_space(text[i]):
+                a |= np.uint64(text[i]) << shift
+                shift += np.uint64(8)
+                i += 1
+            if i == start + 8:
                 shift = np.uint64(0)
-                while i < stop and (text[i] > 32 or not (_SPACES >> np.int64(text[i])) & 1):
-                    a |= np.uint64(text[i]) << shift
+                stop = min(start + 16, last)
+                while i < stop and not _is_space(text[i]):
+                    b |= np.uint64(text[i]) << shift
                     shift += np.uint64(8)
                     i += 1
-                if i == start + 8:
-                    stop = min(start + 16, last)
+                if i == start + 16:
                     shift = np.uint64(0)
-                    while i < stop and (text[i] > 32 or not (_SPACES >> np.int64(text[i])) & 1):
-                        b |= np.uint64(text[i]) << shift
+                    stop = min(start + 24, last)
+                    while i < stop and not _is_space(text[i]):
+                        c |= np.uint64(text[i]) << shift
                         shift += np.uint64(8)
                         i += 1
-                    if i == start + 16:
-                        stop = min(start + 24, last)
-                        shift = np.uint64(0)
-                        while i < stop and (text[i] > 32 or not (_SPACES >> np.int64(text[i])) & 1):
-                            c |= np.uint64(text[i]) << shift
-                            shift += np.uint64(8)
+                    if i == start + 24:
+                        while i < last and not _is_space(text[i]):
                             i += 1
-                        if i == start + 24:
-                            while i < last and (text[i] > 32 or not (_SPACES >> np.int64(text[i])) & 1):
-                                i += 1
-                end = i
-                open_text = not (end - start == 4 and a == _END)
-            else:
+            if i == start or (i - start == 4 and a == _EOS_BYTES):
                 open_text = False
-            if not open_text:
-                word_text, start, end, a = eos, np.int64(0), np.int64(4), _END
-            # its sum
-            h = np.uint64(0)
-            n = np.int64(0)
-            if not open_text:
-                h = _hash(eos, 0, 4)
-                number = _find(eos, 0, 4, h, data, table, starts, lengths)
-                if 0 <= number < n_words:
+                h = eos_hash
+                n = np.int64(0)
+                if end_of_text >= 0:
+                    n = np.int64(1)
                     for k in range(width):
-                        sums[document, k] += rows[number, k]
-                    n = 1
-            elif end - start > CACHED_BYTES:
-                h = _hash(text, start, end)
-                fresh[:] = 0
-                n = _add_word(
-                    text, start, end, h, data, table, starts, lengths,
-                    n_words, rows, kept, is_kept, buckets, min_n, max_n, ids, fresh, 0,
-                )  # fmt: skip
-                for k in range(width):
-                    sums[document, k] += fresh[0, k]
+                        sums[document, k] += rows[end_of_text, k]
             else:
-                x = (a ^ (a >> np.uint64(32))) * _C1 ^ (b * _C2) ^ (c * _C3)
-                x ^= x >> np.uint64(29)
-                x *= _C2
-                slot = (x >> np.uint64(32)) & slot_mask
-                if keys[slot, 0] != a or keys[slot, 1] != b or keys[slot, 2] != c:
-                    h = _hash(text, start, end)
+                slot = np.int64(n_slots)
+                if i - start <= CACHED_BYTES:
+                    x = (a ^ (a >> np.uint64(32))) * _C1 ^ (b * _C2) ^ (c * _C3)
+                    x = (x ^ (x >> np.uint64(29))) * _C2
+                    slot = np.int64((x >> np.uint64(32)) & slot_mask)
+                if slot == n_slots or keys[slot, 0] != a or keys[slot, 1] != b or keys[slot, 2] != c:
+                    h = _BASIS
+                    for k in range(start, i):
+                        h = _step(h, text[k])
+                    h &= _LOW
+                    # is it in the dictionary?
+                    number = np.int64(-1)
+                    place = h & table_mask
+                    while table[place] and number < 0:
+                        entry = table[place]
+                        if entry >> np.uint64(32) == h:
+                            known_word = np.int64(entry & _LOW) - 1
+                            if lengths[known_word] == i - start:
+                                begin = starts[known_word]
+                                same = np.int64(0)
+                                while same < i - start and text[start + same] == data[begin + same]:
+                                    same += 1
+                                if same == i - start:
+                                    number = known_word
+                        place = (place + np.uint64(1)) & table_mask
                     for k in range(width):
                         known[slot, k] = 0
-                    n = _add_word(
-                        text, start, end, h, data, table, starts, lengths,
-                        n_words, rows, kept, is_kept, buckets, min_n, max_n, ids, known, slot,
-                    )  # fmt: skip
+                    m = np.int64(0)
+                    begin = start - 1 if max_n > 0 else i
+                    if 0 <= number < n_words:
+                        m = np.int64(1)
+                        for k in range(width):
+                            known[slot, k] += rows[number, k]
+                    elif number >= 0 or (a == _LABEL_BEGIN and b & np.uint64(0xFF) == _LABEL_LAST):
+                        m = np.int64(-1)
+                        begin = i
+                    # runs of characters, in fastText's order: those from < on, then from each character on
+                    while begin < i:
+                        run, length, j = _BASIS, 0, begin
+                        if begin < start:
+                            run, length, j = _step(run, 60), 1, start  # <
+                            while j < i and (text[j] & 0xC0) == 0x80:
+                                run = _step(run, text[j])
+                                j += 1
+                        elif (text[begin] & 0xC0) == 0x80:
+                            begin += 1
+                            continue
+                        while length < max_n and j <= i:
+                            if j < i:
+                                run = _step(run, text[j])
+                                j += 1
+                                while j < i and (text[j] & 0xC0) == 0x80:
+                                    run = _step(run, text[j])
+                                    j += 1
+                            else:
+                                run = _step(run, 62)  # >
+                                j += 1
+                            length += 1
+                            if length >= min_n:
+                                bucket = (run & _LOW) % buckets
+                                if all_kept:
+                                    row = n_words + np.int64(bucket)
+                                elif (is_kept[bucket >> _THREE] >> np.uint8(bucket & _SEVEN)) & np.uint8(1):
+                                    row = n_words + np.int64(kept[bucket])
+                                else:
+                                    continue
+                                m += 1
+                                for k in range(width):
+                                    known[slot, k] += rows[row, k]
+                        begin += 1
                     keys[slot, 0], keys[slot, 1], keys[slot, 2] = a, b, c
-                    keys[slot, 3] = h << np.uint64(32) | np.uint64(n + 1)
+                    keys[slot, 3] = h << np.uint64(32) | np.uint64(m + 1)
                 n = np.int64(keys[slot, 3] & _LOW) - 1
                 h = keys[slot, 3] >> np.uint64(32)
-                if width == 16:
-                    for k in range(16):
-                        sums[document, k] += known[slot, k]
-                else:
-                    for k in range(width):
-                        sums[document, k] += known[slot, k]
-            if n >= 0:
+                for k in range(width):
+                    sums[document, k] += known[slot, k]
+            if n >= 0:  # not a label
                 count += n
                 if word_ngrams > 1:
-                    signed = np.uint64(np.int64(h) - ((np.int64(h) & 0x80000000) << 1))
+                    signed = np.uint64(np.int64(np.int32(h)))
                     n_runs = min(n_runs + 1, word_ngrams)
                     for length in range(n_runs, 1, -1):
-                        run = runs[length - 2] * _RUN + signed
-                        runs[length - 1] = run
-                        if _push(run, n_words, kept, is_kept, buckets, ids, 0):
-                            _add_rows(rows, ids, 1, sums, document)
-                            count += 1
-                    runs[0] = signed
+                        run = runs[length - 1] * _RUN + signed
+                        runs[length] = run
+                        bucket = run % buckets
+                        if all_kept:
+                            row = n_words + np.int64(bucket)
+                        elif (is_kept[bucket >> _THREE] >> np.uint8(bucket & _SEVEN)) & np.uint8(1):
+                            row = n_words + np.int64(kept[bucket])
+                        else:
+                            continue
+                        count += 1
+                        for k in range(width):
+                            sums[document, k] += rows[row, k]
+                    runs[1] = signed
         counts[document] = count

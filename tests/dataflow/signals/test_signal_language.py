@@ -101,7 +101,9 @@ def test_rules_may_ask_for_the_second_language(model):
     texts = ["Le chat noir est sur la table de la cuisine.", "", "Der Hund bellt laut, the dog barks loudly."]
     documents = Documents(pa.array(texts, pa.large_string()), pa.nulls(3, pa.string()), "web", None)
     signals = pa.table(language.compute(documents, {}, SignalOptions(language_model=model)))
-    rows = duckdb.sql(
+    con = duckdb.connect()
+    con.register("signals", signals)
+    rows = con.sql(
         "SELECT language_top[1].label, language_top[2].score > 0.1, "
         "list_contains(list_transform(language_top, lambda t: t.label), 'en') FROM signals"
     ).fetchall()
