@@ -6,6 +6,7 @@ say them (``64M``, ``20M tokens``) and are decimal: K, M, G, T are powers of 1,0
 
 import difflib
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
@@ -13,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, Va
 from dataflow.errors import RecipeError
 
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*$", re.IGNORECASE)
+_MAPPINGS = (dict, Mapping)
 _SCALE = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -72,9 +74,11 @@ def _written(model: type[BaseModel], location: tuple[int | str, ...], unknown_la
         elif (
             isinstance(part, str)
             and not (unknown_last and number == len(location) - 1)
-            and not any(getattr(annotation, "__origin__", None) is dict for annotation in here)
+            and not any(getattr(annotation, "__origin__", None) in _MAPPINGS for annotation in here)
         ):
             continue  # a type, not a key
+        else:
+            here = [annotation.__args__[-1] for annotation in here if hasattr(annotation, "__args__")]
         path.append(str(part))
     return path
 

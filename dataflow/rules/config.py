@@ -59,5 +59,6 @@ class Rules(Config):
     def own_rules(self) -> dict[str, OwnRule]:
         """``custom`` with every rule written out."""
         return {
-            name: OwnRule(keep=rule) if isinstance(rule, str) else rule for name, rule in self.custom.items()
+            name: OwnRule.model_validate({"keep": rule}) if isinstance(rule, str) else rule
+            for name, rule in self.custom.items()
         }

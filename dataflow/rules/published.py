@@ -2,8 +2,8 @@
 
 A set is a name, a source, the kinds of documents it is for, and rules. Where its figures differ from language to
 language, ``figures`` names the columns of a table and ``languages`` holds a row for each, under the labels by which
-identifiers know it; a rule writes ``{name}`` for the figure of the document's language, and ``{languages}`` for
-all labels there are. In SQL that is one search in a list, which DuckDB does once for all the rules of a set.
+identifiers know it; a rule writes ``{name}`` for the figure of the document's language, which is unknown (NULL) for
+one without a row, and ``{is_listed}`` for whether there is one.
 """
 
 import re
@@ -122,13 +122,15 @@ def _values(one: RuleSet) -> dict[str, str]:
     from dataflow.rules.sql import quote
 
     rows = [(label, row) for labels, row in one.languages.items() for label in labels.split()]
-    names = ", ".join(quote(label) for label, _ in rows)
-    place = f"[list_position([{names}], language)]"
-    listed = {
-        figure: f"([{', '.join(str(row[column]) for _, row in rows)}]){place}"
+    if not rows:
+        return {}
+    names = [quote(label) for label, _ in rows]
+    tables = {
+        figure: ", ".join(f"{name}: {row[column]:g}" for name, (_, row) in zip(names, rows, strict=True))
         for column, figure in enumerate(one.figures)
     }
-    return {**listed, "languages": names}
+    listed = {figure: f"(MAP {{{table}}})[language]" for figure, table in tables.items()}
+    return {**listed, "is_listed": f"list_contains([{', '.join(names)}], language)"}
 
 
 def _filled(text: str, values: dict[str, str]) -> str:
