@@ -16,7 +16,7 @@ from numba import njit
 from dataflow.kernels.arrow import Bytes, Offsets
 
 WHITE, COMPOSE, HARD, MOJIBAKE, FOREIGN = 1, 2, 4, 8, 16
-"""What a text may need: ``tidy``; a check of its NFC; a repair that is not done here; a look for mojibake; the
+"""What a text may need: ``tidy``; a check of its NFC; fewer marks in a row; a look for mojibake; the
 last only says that it is not all ASCII."""
 _MARKS = 32
 
@@ -136,7 +136,7 @@ def _ascii_flags(text: Bytes) -> np.uint8:
     n = text.shape[0]
     if n == 0:
         return np.uint8(0)
-    white = hard = False
+    white = False
     high = np.uint8(0)
     m = max(0, n - 2)
     a, b, c = text[:m], text[1 : m + 1], text[2 : m + 2]  # with text[i + 1] nothing would be vectorised
@@ -148,7 +148,6 @@ def _ascii_flags(text: Bytes) -> np.uint8:
     for i in range(n):
         x = text[i]
         white |= ((x < 0x20) & (x != 0x09) & (x != 0x0A)) | (x == 0x7F)
-        hard |= x == 0x1B
         high |= x
     first, last = text[0], text[n - 1]
     if first == 0x0A or last == 0x0A or last == 0x20 or last == 0x09:
@@ -158,8 +157,6 @@ def _ascii_flags(text: Bytes) -> np.uint8:
     flags = np.uint8(0)
     if white:
         flags |= np.uint8(WHITE)
-    if hard:
-        flags |= np.uint8(HARD)
     if high & 0x80:
         flags |= np.uint8(FOREIGN)
     return flags
@@ -266,6 +263,21 @@ def _mark_flags(text: Bytes, entries: npt.NDArray[np.uint16]) -> np.uint8:
 
 
 @njit(nogil=True, cache=True)
+def _colour(data: Bytes, i: int | np.int64, end: int | np.int64) -> int | np.int64:
+    """Bytes of the control sequence of a terminal that begins at ``i`` (ECMA-48, section 5.4), or 1."""
+    j = i + 1
+    if j < end and data[j] == 0x5B:
+        j += 1
+        while j < end and 0x30 <= data[j] <= 0x3F:
+            j += 1
+        while j < end and 0x20 <= data[j] <= 0x2F:
+            j += 1
+        if j < end and 0x40 <= data[j] <= 0x7E:
+            return j + 1 - i
+    return 1
+
+
+@njit(nogil=True, cache=True)
 def tidy(
     data: Bytes,
     offsets: Offsets,
@@ -293,7 +305,7 @@ def tidy(
                 newlines = 0
                 line_start = after_return = False
                 continue
-            size = 1
+            size: int | np.int64 = 1
             kind = np.uint16(0)
             if c >= 0x80:
                 point, size = decode(data, i, end)
@@ -322,7 +334,8 @@ def tidy(
                     o += 1
                 line_start = True
             elif kind == _CONTROL:
-                pass
+                if c == 0x1B:
+                    size = _colour(data, i, end)
             elif c == 0x20 or c == 0x09 or kind == _SPACE:
                 if run == 0:
                     run_start, tab = o, False

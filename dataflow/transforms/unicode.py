@@ -25,6 +25,9 @@ VERSION = 2
 PIECE = 4_000
 """Characters of a line that ftfy sees at once."""
 
+LONG = 1 << 18
+"""Bytes of a text beyond which it is repaired piece by piece."""
+
 _MAX_PASSES = 8
 
 _CONTROL = r"\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufff9-\ufffb\ufffe\uffff"
@@ -66,15 +69,63 @@ def clean_unicode(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, np.n
     cleaned = []
     others = np.flatnonzero(in_python)
     for row in others:
-        text, changes[row] = clean_text(texts[int(row)].as_py())
-        cleaned.append(text)
+        text = texts.slice(int(row), 1)
+        if text.nbytes > LONG:
+            after, changes[row] = _clean_long(text)
+        else:
+            one, changes[row] = clean_text(text[0].as_py())
+            after = pa.array([one], pa.large_string())
+        cleaned.append(after)
     if not changes.any():
         return texts, changes
     replaced = np.concatenate([rows, others])
     order = np.argsort(replaced)
     order = order[changes[replaced[order]] > 0]
-    repairs = pa.concat_arrays([tidied, pa.array(cleaned, pa.large_string())]).take(pa.array(order))
+    repairs = pa.concat_arrays([tidied, *cleaned]).take(pa.array(order))
     return pc.replace_with_mask(texts, pa.array(changes > 0), repairs), changes
+
+
+def _clean_long(text: pa.LargeStringArray) -> tuple[pa.LargeStringArray, int]:
+    """The same for one long text: Python sees only the pieces that need it, so that memory stays a few copies."""
+    changes = 0
+    for _ in range(_MAX_PASSES):
+        pieces = _cut(text)
+        odd = _beyond_white_space(pieces, _suspicions(pieces))
+        repaired = []
+        for row in np.flatnonzero(odd):
+            piece, n = _repair_characters(pieces[int(row)].as_py())
+            repaired.append(piece)
+            changes += n
+        if repaired:
+            pieces = pc.replace_with_mask(pieces, pa.array(odd), pa.array(repaired, pa.large_string()))
+        data, offsets = buffers(pieces)
+        joined = column(data[offsets[0] : offsets[-1]], np.array([0, offsets[-1] - offsets[0]], np.int64))
+        tidied, counts = _tidied(joined, np.zeros(1, np.int64))
+        changes += int(counts[0])
+        if tidied.equals(text):
+            break
+        text = tidied
+    return text, changes
+
+
+def _cut(text: pa.LargeStringArray) -> pa.LargeStringArray:
+    """One text in pieces of about ``LONG`` bytes, each cut after a line break or, failing that, a space."""
+    data, offsets = buffers(text)
+    data = data[offsets[0] : offsets[1]]
+    cuts = [0]
+    while len(data) - cuts[-1] > LONG:
+        start = cuts[-1] + LONG // 2
+        for sign in b"\n ":
+            found = np.flatnonzero(data[start : start + LONG // 2] == sign)
+            if len(found):
+                break
+        cuts.append(start + int(found[-1]) + 1 if len(found) else _next_break(data, start + LONG // 2))
+    return column(data, np.array([*cuts, len(data)] if cuts[-1] < len(data) else cuts, np.int64))
+
+
+def _next_break(data: np.ndarray, start: int) -> int:
+    found = np.flatnonzero((data[start:] == ord("\n")) | (data[start:] == ord(" ")))
+    return start + int(found[0]) + 1 if len(found) else len(data)
 
 
 def _suspicions(texts: pa.LargeStringArray) -> np.ndarray:
@@ -129,19 +180,25 @@ def _is_suspect(text: str) -> bool:
 
 
 def _one_pass(text: str) -> tuple[str, int]:
-    changes = 0
-    if not text.isascii():
-        text, changes = _repair_mojibake(text)
-        text, marks = _limit_marks(text)
-        changes += marks
-        if not unicodedata.is_normalized("NFC", text):
-            text, changes = unicodedata.normalize("NFC", text), changes + 1
+    text, changes = _repair_characters(text)
     for guard, pattern, replacement in _REPAIRS:
         if _pattern(guard).search(text):
             text, n = pattern.subn(replacement, text)
             changes += n
     inner = text.strip("\n")
     return inner, changes + text.startswith("\n") + text.endswith("\n")
+
+
+def _repair_characters(text: str) -> tuple[str, int]:
+    """Mojibake, marks and composition."""
+    if text.isascii():
+        return text, 0
+    text, changes = _repair_mojibake(text)
+    text, marks = _limit_marks(text)
+    changes += marks
+    if not unicodedata.is_normalized("NFC", text):
+        text, changes = unicodedata.normalize("NFC", text), changes + 1
+    return text, changes
 
 
 def _fold(run: re.Match[str]) -> str:

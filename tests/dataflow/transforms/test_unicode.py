@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataflow.transforms import unicode
 from dataflow.transforms.unicode import MAX_MARKS, VERSION, clean_text, clean_unicode
 
 CLEANED = [
@@ -85,6 +86,19 @@ def test_cleaning_twice_is_cleaning_once(texts: list[str]) -> None:
     assert twice.to_pylist() == once.to_pylist()
     assert not again.any()
     assert [bool(n) for n in changes] == [a != b for a, b in zip(texts, once.to_pylist(), strict=True)]
+
+
+@given(st.lists(PIECES | st.sampled_from(["\x1b[1m", "word ", "\n\n"]), max_size=60).map("".join))
+def test_a_long_text_is_repaired_in_pieces_as_if_whole(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unicode, "LONG", 16)
+        by_lines = text.replace(
+            " ", "_"
+        )  # cut at line breaks alone: what a space parts, ftfy may see together
+        cleaned, changes = clean_unicode(column(by_lines))
+        assert clean_unicode(cleaned)[0].equals(cleaned)
+    assert cleaned[0].as_py() == clean_text(by_lines)[0]
+    assert bool(changes[0]) == (cleaned[0].as_py() != by_lines)
 
 
 @given(st.text(max_size=40))
