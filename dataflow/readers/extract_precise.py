@@ -5,7 +5,8 @@ measured (``benchmarks/extraction.py``), but it is made for articles. It drops a
 page is short or odd it keeps next to nothing. So a page in which the fast engine finds nothing to leave out is
 taken as it is; a text shorter than ``SHORT_CHARACTERS`` is looked for again in trafilatura's balanced mode, then by
 the fast engine, and the longest wins; a page with more tags than ``MAX_TAGS`` goes to the fast engine, since
-trafilatura takes time quadratic in the inline elements of a paragraph. The text is rendered in the fast engine's way.
+trafilatura takes time quadratic in the links of a paragraph and the items of a list. The text is rendered in
+the fast engine's way.
 """
 
 import logging
@@ -17,8 +18,8 @@ from trafilatura import bare_extraction
 SHORT_CHARACTERS = 250
 """A shorter text is looked for again (trafilatura's own bound for a suspicious extraction)."""
 
-MAX_TAGS = 10_000
-"""A page with more goes to the fast engine: as links of a single paragraph, so many take some 7 s."""
+MAX_TAGS = 6_000
+"""A page with more goes to the fast engine; at worst (all of them items of one list) so many take some 20 s."""
 
 FAST, PRECISE = "resiliparse", "trafilatura"
 

@@ -35,7 +35,8 @@ _BYLINE = (
 _AUTHOR = '[class*="author-box" i], [class*="author-bio" i], [class*="author-info" i], [id*="author-info" i]'
 _PICTURE = 'figcaption, [class*="credit" i]'
 _BOXES = ", ".join((_COMMENTS, _NEWSLETTER, _AROUND, _COOKIES, _BYLINE, _AUTHOR, _PICTURE))
-BOILERPLATE = [f":is({_BOXES}):not(:has(h1, article, main))"]
+_TAGS = "div, section, aside, footer, form, figure, figcaption, ul, p, span, small"  # spares the rest a close look
+BOILERPLATE = [f":is({_TAGS}):is({_BOXES}):not(:has(h1, article, main))"]
 """CSS selectors of what the fast engine cuts out."""
 
 
