@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from dataflow.catalog.recipe import rules_of_run
+from dataflow.catalog.recipe import rules_as_written
 from dataflow.catalog.views import connect
 from dataflow.catalog.whatif import changed_rules, whatif
 from dataflow.kernels.scan import analyse
@@ -88,7 +88,7 @@ def measure(folder: Path) -> None:
 def ask(folder: Path, replaced: dict[str, str], dropped: list[str]) -> None:
     """The question as a notebook would put it, opening the catalog included."""
     with connect(folder) as con:
-        before = rules_of_run(con)
+        before = rules_as_written(con)
         whatif(con, before, changed_rules(before, replaced, dropped, con))
 
 
