@@ -5,6 +5,7 @@ disk, so that a slip of the pen costs a second and not the hours until the step 
 is read. Every fault is a ``RecipeError``.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ _READ_INPUT = {"quality", "curate", "instruct"}
 def check_recipe(recipe: Recipe, steps: list[str]) -> None:
     """Refuse what could not work in one of ``steps``."""
     columns = signal_columns(recipe)
+    _check_lists(recipe)
     for name in recipe.transforms:
         if name not in TRANSFORMS:
             raise RecipeError(f'unknown transform "{name}"', "transforms", nearest(name, list(TRANSFORMS)))
@@ -54,6 +56,43 @@ def input_sources(recipe: Recipe) -> list[Source]:
 def input_files(source: Source) -> dict[InputFile, str]:
     """The files of a source with the format of each."""
     return {file: guess_format(file, source) for file in find_files(source)}
+
+
+def _check_lists(recipe: Recipe) -> None:
+    """Families that need lists or models have them, and what is named is used."""
+    options = recipe.signal_options
+    named = {
+        "url": (options.url_domains or options.url_words, "url_domains or url_words"),
+        "bad_words": (options.bad_words, "bad_words"),
+        "perplexity": (options.perplexity, "perplexity"),
+    }
+    for family, (files, key) in named.items():
+        if files and family not in recipe.signals:
+            raise RecipeError(
+                f'{key} is named, and the family "{family}" that uses it is not among the signals',
+                "signal_options",
+                f"Add {family} to signals.",
+            )
+        if family == "url" or family not in recipe.signals:
+            continue
+        if not files:
+            raise RecipeError(
+                f'the family "{family}" needs a file for each language',
+                "signals",
+                f"Write `signal_options: {{{key}: {{en: PATH}}}}`.",
+            )
+        if "language" not in recipe.signals:
+            raise RecipeError(
+                f'the family "{family}" goes by the language of a document',
+                "signals",
+                "Add language to signals.",
+            )
+    if "perplexity" in recipe.signals and find_spec("kenlm") is None:
+        raise RecipeError(
+            "perplexity needs the package kenlm, which is not installed",
+            "signals",
+            'pip install "dataflow-corpus[kenlm]"',
+        )
 
 
 def _check_models(recipe: Recipe) -> None:

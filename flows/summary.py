@@ -2,10 +2,12 @@
 
 import json
 import textwrap
+from collections import Counter
 from typing import Any
 
 import duckdb
 
+from dataflow.catalog.recipe import recipe_of_run
 from dataflow.catalog.stats import (
     duplicates,
     funnel_by_language,
@@ -15,6 +17,9 @@ from dataflow.catalog.stats import (
 )
 from dataflow.catalog.table import Table
 from dataflow.catalog.views import connect
+from dataflow.rules.config import Rules
+from dataflow.rules.report import remarks
+from dataflow.store.manifest import manifests
 from dataflow.store.storage import Storage
 
 
@@ -28,6 +33,17 @@ def corpus_tables(con: duckdb.DuckDBPyConnection) -> list[Table]:
         tokens(con),
     )
     return [table for table in tables if table.rows]
+
+
+def rule_remarks(store: Storage, con: duckdb.DuckDBPyConnection) -> Table:
+    """Rules that drop more than was declared, never drop anything, or had nothing to judge."""
+    counts: Counter[str] = Counter()
+    for manifest in manifests(store, "filter"):
+        counts.update(manifest.counts)
+    if not counts["documents"]:
+        return Table("Rules worth a look", (), ())
+    rules = Rules.model_validate(recipe_of_run(con).get("rules") or {})
+    return Table("Rules worth a look", ("rule", "what"), tuple(remarks(rules, counts)))
 
 
 def training_tables(store: Storage) -> list[Table]:
@@ -84,7 +100,12 @@ def samples_table(store: Storage) -> Table:
 def summary(store: Storage) -> list[Table]:
     """All tables of a run that have something to say."""
     with connect(store) as con:
-        tables = [*corpus_tables(con), *training_tables(store), samples_table(store)]
+        tables = [
+            *corpus_tables(con),
+            rule_remarks(store, con),
+            *training_tables(store),
+            samples_table(store),
+        ]
     return [table for table in tables if table.rows]
 
 

@@ -197,6 +197,30 @@ def _recipe(folder: Path, **sections: Any) -> Recipe:
             'signal_options.language_model: no such file: "/no/lid.ftz"',
         ),
         (
+            {"signals": ["language", "bad_words"]},
+            'signals: the family "bad_words" needs a file for each language',
+        ),
+        (
+            {"signal_options": {"url_domains": ["domains.txt"]}},
+            'signal_options: url_domains or url_words is named, and the family "url" that uses it is not among',
+        ),
+        (
+            {
+                "signals": ["bad_words"],
+                "signal_options": {"bad_words": {"en": "en.txt"}},
+                "rules": {"sets": []},
+            },
+            'signals: the family "bad_words" goes by the language of a document. Add language to signals.',
+        ),
+        (
+            {"signals": ["language", "perplexity"], "rules": {"sets": []}},
+            'signals: the family "perplexity" needs a file for each language',
+        ),
+        (
+            {"rules": {"custom": {"short": {"keep": "true", "where": "sorce = 'web'"}}}},
+            'rule short, where: unknown column "sorce". Did you mean "source"?',
+        ),
+        (
             {"sources": [{"name": "web", "path": "/no/*.jsonl"}]},
             'source "web": no file matches "/no/*.jsonl"',
         ),

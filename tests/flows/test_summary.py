@@ -1,7 +1,13 @@
 """The closing tables: every figure beside what it should be compared with."""
 
+import pyarrow as pa
+
+from dataflow.catalog.views import connect
+from dataflow.rules.config import Rules
+from dataflow.rules.evaluate import filter_part
+from dataflow.store.manifest import Part, ensure
 from dataflow.store.storage import Storage
-from flows.summary import samples_table, training_tables
+from flows.summary import rule_remarks, samples_table, training_tables
 
 RUN = {
     "parameters": 1_300_000,
@@ -42,3 +48,23 @@ def test_samples_are_shown_as_they_are(tmp_path):
         "runs/sft/samples.jsonl", b'{"step": 3, "prompt": "Hi", "text": "a goodester\\nthing"}\n'
     )
     assert samples_table(store).rows == (("sft, step 3", "Hi", "a goodester thing"),)
+
+
+def test_rules_that_drop_more_than_declared_or_nothing_are_named(tmp_path):
+    store = Storage(str(tmp_path))
+    rules = Rules(
+        sets=(), custom={"long": "n_words > 3", "any": "n_words >= 0", "other": "n_words > 3 OR NULL"}
+    )
+    store.write_json("recipe.json", {"rules": rules.model_dump(mode="json")})
+    for part in ("0001", "0002"):
+        ids = [f"web/a.jsonl#{number}" for number in range(3)]
+        store.write_table(f"signals/web/{part}.parquet", pa.table({"id": ids, "n_words": [1, 2, 9]}))
+        ensure(
+            store,
+            Part("filter", f"web/{part}", 1, {}, {}),
+            lambda part=part: filter_part(store, "web", part, rules),
+        )
+    with connect(store) as con:
+        rows = dict(rule_remarks(store, con).rows)
+    assert rows["long"] == "drops 66.7% of the 6 documents it is about; declared: at most 50.0%"
+    assert rows["any, other"] == "never dropped a document of those it is about"
