@@ -55,9 +55,19 @@ def decode(content: bytes, declared: str | None = None) -> tuple[str, str]:
         text = content.decode(charset, "replace")
         if text.count("\ufffd") <= 1 + _STRAY_SHARE * n_high:
             return text, charset
-    detected = detect_encoding(content)
-    fallback = (_codec(detected) if detected else None) or "utf-8"
-    return bytes_to_str(content, fallback), fallback
+    detected = _detected(content)
+    return bytes_to_str(content, detected), detected
+
+
+def _detected(content: bytes) -> str:
+    """The charset that statistics suggest, UTF-8 where they do not know."""
+    name = detect_encoding(content, html5_compatible=False) or "utf-8"  # compatible names leave out cp949
+    if charset := _codec(name):
+        return charset
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        return "utf-8"
 
 
 def _strictly(content: bytes, charset: str) -> str | None:

@@ -136,6 +136,7 @@ RUSSIAN = "<html><body><p>Широкая электрификация южных
         (RUSSIAN.encode("koi8-r"), "koi8-r", "koi8-r"),
         (RUSSIAN.replace("<html>", "<html><meta charset=windows-1251>").encode("cp1251"), None, "cp1251"),
         ("日本語のページです。".encode("shift_jis"), "x-sjis", "cp932"),
+        (("도움말을 보려면 여기를 누르십시오. 日本語의 " * 9).encode("euc-kr"), None, "cp949"),
         ("\ufeff" + RUSSIAN, None, "utf-16-le"),
     ],
 )
