@@ -168,8 +168,11 @@ def measure_all(data: Path) -> dict[tuple[str, str, str], Score]:
     return scores
 
 
-def charsets(data: Path) -> Iterator[tuple[str, bool, str, bool]]:
-    """For each page of the multilingual archive: its charset, whether the header tells it, what was found, right."""
+def charsets(data: Path) -> Iterator[tuple[str, str, str, bool]]:
+    """For each page of the multilingual archive, as it is and with no charset declared anywhere.
+
+    Its true charset, where that is declared, what it was read as, and whether every character came out right.
+    """
     with open(data / "manuals_multilingual.meta.jsonl") as lines:
         truth = {row["url"]: row for row in map(json.loads, lines)}
     with gzip.open(data / "manuals_multilingual.warc.gz") as stream:
@@ -179,9 +182,12 @@ def charsets(data: Path) -> Iterator[tuple[str, bool, str, bool]]:
             if row is None or page.status != 200 or page.media_type != "text/html" or not page.body:
                 continue
             body = response.payload(page, html.HTML_BYTES)
-            text, found = html.decode(body, page.charset)
-            right = text == body.decode(row["charset"]).removeprefix("\ufeff")
-            yield row["charset"], page.charset is not None, found, right
+            bare = re.sub(rb"(?:charset|encoding)\s*=", b"x=", body)
+            declared = "in the header" if page.charset else "in the page"
+            for content, charset, where in ((body, page.charset, declared), (bare, None, "nowhere")):
+                text, found = html.decode(content, charset)
+                right = text == content.decode(row["charset"]).removeprefix("\ufeff")
+                yield row["charset"], where, found, right
 
 
 def main() -> None:
@@ -204,14 +210,13 @@ def main() -> None:
                 f1s = [mean_f1(scores, extractor, half) for half in ("all", "tuning", "held-out")]
                 parts, speed = f"{'':9} {'':7}", ""
             print(f"{name:20} {extractor:18} {parts} {f1s[0]:7.4f} {f1s[1]:7.4f} {f1s[2]:8.4f} {speed}")
-    print(f"\n{'charset':14} {'in header':>9} {'pages':>6} {'right':>6}  read as")
-    groups: dict[tuple[str, bool], list[tuple[str, bool]]] = {}
-    for charset, in_header, found_charset, right in charsets(data):
-        groups.setdefault((charset, in_header), []).append((found_charset, right))
-    for (charset, in_header), results in sorted(groups.items()):
+    print(f"\n{'charset':14} {'declared':14} {'pages':>6} {'right':>6}  read as")
+    groups: dict[tuple[str, str], list[tuple[str, bool]]] = {}
+    for charset, where, found_charset, right in charsets(data):
+        groups.setdefault((charset, where), []).append((found_charset, right))
+    for (charset, where), results in sorted(groups.items()):
         read_as = ", ".join(f"{name} {n}" for name, n in Counter(name for name, _ in results).most_common())
-        n_right = sum(right for _, right in results)
-        print(f"{charset:14} {'yes' if in_header else 'no':>9} {len(results):6} {n_right:6}  {read_as}")
+        print(f"{charset:14} {where:14} {len(results):6} {sum(right for _, right in results):6}  {read_as}")
 
 
 def mean_f1(scores: dict[tuple[str, str, str], Score], extractor: str, half: str) -> float:
