@@ -12,12 +12,19 @@ import pyarrow as pa
 
 from dataflow.config import nearest
 from dataflow.errors import RecipeError
+from dataflow.transforms.boilerplate import boilerplate
+from dataflow.transforms.citations import citations
 from dataflow.transforms.lines import c4_lines
 from dataflow.transforms.unicode import clean_unicode
 
 Transform = Callable[[pa.LargeStringArray], tuple[pa.LargeStringArray, np.ndarray]]
 
-TRANSFORMS: dict[str, Transform] = {"unicode": clean_unicode, "c4_lines": c4_lines}
+TRANSFORMS: dict[str, Transform] = {
+    "unicode": clean_unicode,
+    "c4_lines": c4_lines,
+    "citations": citations,
+    "boilerplate": boilerplate,
+}
 
 
 def apply(
