@@ -15,7 +15,14 @@ import numpy as np
 
 FOUND, BLANK, UNUSUAL = 0, 1, 2
 
-_QUOTE, _BACKSLASH, _COLON = 34, 92, 58
+_QUOTE, _BACKSLASH, _COLON, _U = 34, 92, 58, 117
+_SIMPLE = np.zeros(256, np.uint8)
+for _sign, _byte in zip(b'nrtbf"\\/', b'\n\r\t\b\f"\\/', strict=True):
+    _SIMPLE[_sign] = _byte
+_ONES, _HIGHS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+_QUOTES, _BACKSLASHES, _SPACES = (np.uint64(0x0101010101010101 * c) for c in (34, 92, 32))
+_ONE, _SEVEN, _EIGHT, _FIFTY_SIX = (np.uint64(n) for n in (1, 7, 8, 56))
+_NUMBERS = np.uint64(0x0001020304050607)
 
 
 def text_values(content: np.ndarray, starts: np.ndarray, ends: np.ndarray, key: str) -> tuple[Any, ...]:
@@ -24,20 +31,28 @@ def text_values(content: np.ndarray, starts: np.ndarray, ends: np.ndarray, key: 
     Returns (state, begin, end, offsets, bytes): value i is ``bytes[offsets[i] : offsets[i + 1]]``.
     """
     n_bytes = int((ends - starts).sum())
-    values = np.empty(n_bytes, np.uint8)
+    values = np.empty(n_bytes + 8, np.uint8)
     offsets = np.zeros(len(starts) + 1, np.int64)
     state = np.empty(len(starts), np.uint8)
     spans = np.zeros((2, len(starts)), np.int64)
     wanted = np.frombuffer(key.encode(), np.uint8)
-    _lines(content, starts, ends, wanted, state, spans, offsets, values)
+    _lines(content, _words(content), starts, ends, wanted, state, spans, offsets, values, _words(values))
     return state, spans[0], spans[1], offsets, values[: offsets[-1]]
 
 
+def _words(content: np.ndarray) -> np.ndarray:
+    """The eight bytes that begin at each byte, as a little-endian number."""
+    n_words = max(0, len(content) - 7)
+    return np.ndarray((n_words,), "<u8", content.data if n_words else b"", strides=(1,))
+
+
 @numba.njit(nogil=True, cache=True)
-def _lines(content, starts, ends, key, state, spans, offsets, values):  # type: ignore[no-untyped-def]
+def _lines(content, content_words, starts, ends, key, state, spans, offsets, values, values_words):  # type: ignore[no-untyped-def]
     n_out = 0
     for i in range(len(starts)):
-        state[i], begin, end, n_after = _line(content, starts[i], ends[i], key, values, n_out)
+        state[i], begin, end, n_after = _line(
+            content, content_words, starts[i], ends[i], key, values, values_words, n_out
+        )
         if state[i] == FOUND:
             spans[0, i], spans[1, i] = begin, end
             n_out = n_after
@@ -45,7 +60,7 @@ def _lines(content, starts, ends, key, state, spans, offsets, values):  # type: 
 
 
 @numba.njit(nogil=True, cache=True)
-def _line(content, start, end, key, values, n_out):  # type: ignore[no-untyped-def]
+def _line(content, content_words, start, end, key, values, values_words, n_out):  # type: ignore[no-untyped-def]
     """(state, begin and end of the value, bytes written in all)."""
     at = _after_space(content, start, end)
     if at == end:
@@ -73,7 +88,9 @@ def _line(content, start, end, key, values, n_out):  # type: ignore[no-untyped-d
                         begin = _after_space(content, colon + 1, end)
                         if begin == end or content[begin] != _QUOTE:
                             return UNUSUAL, 0, 0, n_out
-                        at, n_written = _unescape(content, begin + 1, end, values, n_out)
+                        at, n_written = _unescape(
+                            content, content_words, begin + 1, end, values, values_words, n_out
+                        )
                         if at < 0:
                             return UNUSUAL, 0, 0, n_out
                         value_end = at + 1
@@ -122,65 +139,69 @@ def _string_end(content, at, end):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _unescape(content, at, end, values, n):  # type: ignore[no-untyped-def]
-    """Copy a string up to its closing quote: (place of that quote or -1, bytes written in all)."""
-    while True:
-        at, n = _copy(content, at, end, values, n)
-        if at == end or content[at] < 32:
-            return -1, n
-        if content[at] == _QUOTE:
-            return at, n
-        if at + 1 >= end:
-            return -1, n
-        c = content[at + 1]
-        at += 2
-        if c == 110:
-            values[n] = 10
-        elif c in (_QUOTE, _BACKSLASH, 47):
-            values[n] = c
-        elif c == 116:
-            values[n] = 9
-        elif c == 114:
-            values[n] = 13
-        elif c == 98:
-            values[n] = 8
-        elif c == 102:
-            values[n] = 12
-        elif c == 117:
-            point = _hex4(content, at, end)
-            at += 4
-            if (
-                0xD800 <= point < 0xDC00
-                and at + 1 < end
-                and content[at] == _BACKSLASH
-                and content[at + 1] == 117
-            ):
-                low = _hex4(content, at + 2, end)
-                if not 0xDC00 <= low < 0xE000:
-                    return -1, n
-                point = 0x10000 + ((point - 0xD800) << 10) + (low - 0xDC00)
-                at += 6
-            if point < 0 or 0xD800 <= point < 0xE000:
-                return -1, n
-            n = _put(values, n, point) - 1
-        else:
-            return -1, n
-        n += 1
+def _unescape(content, content_words, at, end, values, values_words, n_out):  # type: ignore[no-untyped-def]
+    """Copy a string up to its closing quote: (place of that quote or -1, bytes written in all).
 
-
-@numba.njit(nogil=True, cache=True, inline="always")
-def _copy(content, at, end, values, n):  # type: ignore[no-untyped-def]
-    """Copy up to a quote, a backslash or a control character. Unsigned places: signed ones may count from the end,
-    and testing for that takes half of the time."""
-    i, stop, k, one = np.uint64(at), np.uint64(end), np.uint64(n), np.uint64(1)
+    Eight bytes at a time: a byte of ``(x - ones) & ~x & highs`` is set where that byte of x is zero (Warren, Hacker's
+    Delight, 6-1; exact up to the lowest one), and the number of the lowest set byte is read off by a multiplication.
+    Places are unsigned: signed ones could count from the end, and testing for that takes half of the time.
+    """
+    i, stop, n = np.uint64(at), np.uint64(end), np.uint64(n_out)
+    last = np.uint64(len(content_words))
     while i < stop:
+        if i < last:
+            word = content_words[i]
+            values_words[n] = word
+            quote, escape = word ^ _QUOTES, word ^ _BACKSLASHES
+            found = ((quote - _ONES) & ~quote) | ((escape - _ONES) & ~escape) | ((word - _SPACES) & ~word)
+            found &= _HIGHS
+            if not found:
+                i += _EIGHT
+                n += _EIGHT
+                continue
+            n_clean = (((found & (~found + _ONE)) >> _SEVEN) * _NUMBERS) >> _FIFTY_SIX
+            i += n_clean
+            n += n_clean
+            if i >= stop:
+                break
         c = content[i]
-        if c == _BACKSLASH or c == _QUOTE or c < 32:  # noqa: SIM109 - faster than a tuple
+        if c == _QUOTE:
+            return np.int64(i), np.int64(n)
+        if c < 32:
             break
-        values[k] = c
-        i += one
-        k += one
-    return np.int64(i), np.int64(k)
+        if c != _BACKSLASH:  # in the last bytes of all
+            values[n] = c
+            i += _ONE
+            n += _ONE
+            continue
+        i += _ONE
+        if i >= stop:
+            break
+        simple = _SIMPLE[content[i]]
+        i += _ONE
+        if simple:
+            values[n] = simple
+            n += _ONE
+            continue
+        after, n_after = _unicode(content, np.int64(i) - 1, end, values, np.int64(n))
+        if after < 0:
+            break
+        i, n = np.uint64(after), np.uint64(n_after)
+    return -1, n_out
+
+
+@numba.njit(nogil=True, cache=True)
+def _unicode(content, at, end, values, n):  # type: ignore[no-untyped-def]
+    """Write the character of a ``u`` and four digits, or of two such escapes: (place after or -1, bytes in all)."""
+    point = _hex4(content, at + 1, end) if content[at] == _U else -1
+    at += 5
+    if 0xD800 <= point < 0xDC00 and at + 1 < end and content[at] == _BACKSLASH and content[at + 1] == _U:
+        low = _hex4(content, at + 2, end)
+        point = 0x10000 + ((point - 0xD800) << 10) + (low - 0xDC00) if 0xDC00 <= low < 0xE000 else -1
+        at += 6
+    if point < 0 or 0xD800 <= point < 0xE000:
+        return -1, n
+    return at, _put(values, n, point)
 
 
 @numba.njit(nogil=True, cache=True)
