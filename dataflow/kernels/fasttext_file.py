@@ -28,6 +28,7 @@ LOSSES = {1: "hs", 2: "ns", 3: "softmax", 4: "ova"}
 CENTROIDS = 256
 _SUPERVISED = 3
 _BLOCK_ROWS = 1 << 16
+_LONGEST, _MOST_BUCKETS = 1000, 1 << 28  # beyond what anybody trains: a damaged file must not fill the memory
 _COPIED_BYTES = 1 << 26  # smaller arrays are copied to where the processor, and numba, like them: aligned
 
 Floats = npt.NDArray[np.float32]
@@ -163,7 +164,12 @@ class _Reader:
         if kind != _SUPERVISED or loss not in LOSSES:
             raise _MalformedError("it holds word vectors, not a classifier" if kind in (1, 2) else "its kind")
         max_n = 0 if version == 11 else max(max_n, 0)
-        if min_n < 0 or n_buckets < 0 or (not n_buckets and (max_n or word_ngrams > 1)):
+        if (
+            min_n < 0
+            or max(word_ngrams, max_n) > _LONGEST
+            or not 0 <= n_buckets <= _MOST_BUCKETS
+            or (not n_buckets and (max_n or word_ngrams > 1))
+        ):
             raise _MalformedError("its features")
         size, n_words, n_labels, _, n_kept = self.numbers("iiiqq")
         if min(n_words, n_labels - 1) < 0 or size != n_words + n_labels or size > len(self.data) // 10:

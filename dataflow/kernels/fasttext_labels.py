@@ -7,6 +7,7 @@ All scores are ended at 1.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +75,7 @@ def along(model: ModelFile, way: Floats) -> Floats:
     return folded.reshape(-1, 1)
 
 
-def logistic(sums: Floats, counts: Offsets) -> Floats:
+def logistic(sums: npt.NDArray[np.floating[Any]], counts: Offsets) -> Floats:
     """Scores from sums of folded rows; 0 for a text without features."""
     z = sums[:, 0].astype(np.float64) / np.maximum(counts, 1)
     with np.errstate(over="ignore"):

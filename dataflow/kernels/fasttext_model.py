@@ -16,6 +16,7 @@ import numpy.typing as npt
 from dataflow.errors import DataflowError
 from dataflow.kernels.arrow import Bytes, Offsets
 from dataflow.kernels.fasttext_file import Floats, ModelFile, read_file
+from dataflow.kernels.fasttext_folded import can_fold, folded_sums
 from dataflow.kernels.fasttext_labels import Labels, along, direction, labels_of, logistic
 from dataflow.kernels.fasttext_words import Words, words_of
 
@@ -54,6 +55,8 @@ class Probability:
 
     def of(self, data: Bytes, offsets: Offsets) -> Floats:
         """Score of the label for each text; 0 for a text without a feature."""
+        if self.labels is None and can_fold(self.words):
+            return logistic(*folded_sums(self.words, data, offsets))
         sums, counts = self.words.sums(data, offsets[:-1], offsets[1:], np.arange(len(offsets)))
         if self.labels is None:
             return logistic(sums, counts)

@@ -23,26 +23,27 @@ from numba import njit
 from dataflow.kernels.arrow import Bytes, Offsets
 from dataflow.kernels.fasttext_file import Floats, ModelFile
 
-_BASIS, _PRIME = np.uint64(2166136261), np.uint64(16777619)  # FNV-1a of 32 bits, in 64 and cut when used
-_RUN = np.uint64(116049371)
-_LOW = np.uint64(0xFFFFFFFF)
+BASIS, _PRIME = np.uint64(2166136261), np.uint64(16777619)  # FNV-1a of 32 bits, in 64 and cut when used
+RUN = np.uint64(116049371)
+LOW = np.uint64(0xFFFFFFFF)
 _SIGN = np.uint64(0xFFFFFFFFFFFFFF00)  # fastText takes bytes as signed
 _SPACES = np.int64(1 << 0 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 32)
-_EOS = b"</s>"
-_EOS_BYTES = np.uint64(int.from_bytes(_EOS, "little"))
+EOS = np.frombuffer(b"</s>", np.uint8)
+_EOS_BYTES = np.uint64(int.from_bytes(EOS.tobytes(), "little"))
+LABEL = np.frombuffer(b"__label__", np.uint8)
 _LABEL_BEGIN, _LABEL_LAST = np.uint64(int.from_bytes(b"__label_", "little")), np.uint64(ord("_"))
 _THREE, _SEVEN = np.uint64(3), np.uint64(7)
 _C1, _C2, _C3 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9)
 
 
 def _ascii_hash(word: bytes) -> int:
-    h = int(_BASIS)
+    h = int(BASIS)
     for byte in word:  # below 128
-        h = (h ^ byte) * int(_PRIME) & int(_LOW)
+        h = (h ^ byte) * int(_PRIME) & int(LOW)
     return h
 
 
-_EOS_HASH = np.uint64(_ascii_hash(_EOS))
+EOS_HASH = np.uint64(_ascii_hash(EOS.tobytes()))
 
 CACHED_BYTES = 24
 """Longest word that is kept in the cache."""
@@ -107,8 +108,7 @@ def words_of(model: ModelFile, rows: Floats) -> Words:
     is_kept = np.packbits(kept >= 0, bitorder="little")
     for array in (table, kept, is_kept):
         array.flags.writeable = False
-    eos = np.frombuffer(_EOS, np.uint8)
-    end = int(_number(eos, model.data, table, model.starts, model.lengths))
+    end = int(_number(EOS, model.data, table, model.starts, model.lengths))
     return Words(
         model.data, table, model.starts, model.lengths, model.n_words, end if end < model.n_words else -1,
         rows, kept, is_kept, model.n_buckets, model.min_n, model.max_n, model.word_ngrams,
@@ -123,7 +123,8 @@ def _fixed(places: Offsets) -> Offsets:
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _step(h, byte):  # type: ignore[no-untyped-def]
+def step(h, byte):  # type: ignore[no-untyped-def]
+    """One step of fastText's hash; only the lower 32 bits count."""
     b = np.uint64(byte)
     if byte >= 0x80:
         b |= _SIGN
@@ -132,10 +133,10 @@ def _step(h, byte):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _hash(data, start, end):  # type: ignore[no-untyped-def]
-    h = _BASIS
+    h = BASIS
     for i in range(start, end):
-        h = _step(h, data[i])
-    return h & _LOW
+        h = step(h, data[i])
+    return h & LOW
 
 
 @njit(nogil=True, cache=True)
@@ -159,7 +160,7 @@ def _find(text, start, end, h, data, table, starts, lengths):  # type: ignore[no
     while table[slot] and number < 0:
         entry = table[slot]
         if entry >> np.uint64(32) == h:
-            i = np.int64(entry & _LOW) - 1
+            i = np.int64(entry & LOW) - 1
             if lengths[i] == end - start:
                 at = starts[i] - start
                 k = start
@@ -178,7 +179,8 @@ def _number(word, data, table, starts, lengths):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _is_space(byte):  # type: ignore[no-untyped-def]
+def is_space(byte):  # type: ignore[no-untyped-def]
+    """Whether fastText takes a byte for white space."""
     return byte <= 32 and (_SPACES >> np.int64(byte)) & 1 == 1
 
 
@@ -193,7 +195,7 @@ def _add_documents(  # type: ignore[no-untyped-def]
     all_kept = kept.shape[0] == 0
     width = rows.shape[1]
     runs = np.zeros(word_ngrams + 1, np.uint64)  # hashes of the runs that end with the word before
-    eos_hash = np.uint64(_EOS_HASH)
+    eos_hash = np.uint64(EOS_HASH)
     for document in range(bounds.shape[0] - 1):
         count = np.int64(0)
         n_runs = 0
@@ -203,7 +205,7 @@ def _add_documents(  # type: ignore[no-untyped-def]
             i, last = begins[piece], ends[piece]
         open_text = True
         while open_text:
-            while i < last and _is_space(text[i]):
+            while i < last and is_space(text[i]):
                 i += 1
             if i >= last:
                 piece += 1
@@ -215,26 +217,26 @@ def _add_documents(  # type: ignore[no-untyped-def]
             a = b = c = np.uint64(0)
             shift = np.uint64(0)
             stop = min(start + 8, last)
-            while i < stop and not _is_space(text[i]):
+            while i < stop and not is_space(text[i]):
                 a |= np.uint64(text[i]) << shift
                 shift += np.uint64(8)
                 i += 1
             if i == start + 8:
                 shift = np.uint64(0)
                 stop = min(start + 16, last)
-                while i < stop and not _is_space(text[i]):
+                while i < stop and not is_space(text[i]):
                     b |= np.uint64(text[i]) << shift
                     shift += np.uint64(8)
                     i += 1
                 if i == start + 16:
                     shift = np.uint64(0)
                     stop = min(start + 24, last)
-                    while i < stop and not _is_space(text[i]):
+                    while i < stop and not is_space(text[i]):
                         c |= np.uint64(text[i]) << shift
                         shift += np.uint64(8)
                         i += 1
                     if i == start + 24:
-                        while i < last and not _is_space(text[i]):
+                        while i < last and not is_space(text[i]):
                             i += 1
             if i == start or (i - start == 4 and a == _EOS_BYTES):
                 open_text = False
@@ -251,17 +253,17 @@ def _add_documents(  # type: ignore[no-untyped-def]
                     x = (x ^ (x >> np.uint64(29))) * _C2
                     slot = np.int64((x >> np.uint64(32)) & slot_mask)
                 if slot == n_slots or keys[slot, 0] != a or keys[slot, 1] != b or keys[slot, 2] != c:
-                    h = _BASIS
+                    h = BASIS
                     for k in range(start, i):
-                        h = _step(h, text[k])
-                    h &= _LOW
+                        h = step(h, text[k])
+                    h &= LOW
                     # is it in the dictionary?
                     number = np.int64(-1)
                     place = h & table_mask
                     while table[place] and number < 0:
                         entry = table[place]
                         if entry >> np.uint64(32) == h:
-                            known_word = np.int64(entry & _LOW) - 1
+                            known_word = np.int64(entry & LOW) - 1
                             if lengths[known_word] == i - start:
                                 begin = starts[known_word]
                                 same = np.int64(0)
@@ -283,28 +285,28 @@ def _add_documents(  # type: ignore[no-untyped-def]
                         begin = i
                     # runs of characters, in fastText's order: those from < on, then from each character on
                     while begin < i:
-                        run, length, j = _BASIS, 0, begin
+                        run, length, j = BASIS, 0, begin
                         if begin < start:
-                            run, length, j = _step(run, 60), 1, start  # <
+                            run, length, j = step(run, 60), 1, start  # <
                             while j < i and (text[j] & 0xC0) == 0x80:
-                                run = _step(run, text[j])
+                                run = step(run, text[j])
                                 j += 1
                         elif (text[begin] & 0xC0) == 0x80:
                             begin += 1
                             continue
                         while length < max_n and j <= i:
                             if j < i:
-                                run = _step(run, text[j])
+                                run = step(run, text[j])
                                 j += 1
                                 while j < i and (text[j] & 0xC0) == 0x80:
-                                    run = _step(run, text[j])
+                                    run = step(run, text[j])
                                     j += 1
                             else:
-                                run = _step(run, 62)  # >
+                                run = step(run, 62)  # >
                                 j += 1
                             length += 1
                             if length >= min_n:
-                                bucket = (run & _LOW) % buckets
+                                bucket = (run & LOW) % buckets
                                 if all_kept:
                                     row = n_words + np.int64(bucket)
                                 elif (is_kept[bucket >> _THREE] >> np.uint8(bucket & _SEVEN)) & np.uint8(1):
@@ -317,7 +319,7 @@ def _add_documents(  # type: ignore[no-untyped-def]
                         begin += 1
                     keys[slot, 0], keys[slot, 1], keys[slot, 2] = a, b, c
                     keys[slot, 3] = h << np.uint64(32) | np.uint64(m + 1)
-                n = np.int64(keys[slot, 3] & _LOW) - 1
+                n = np.int64(keys[slot, 3] & LOW) - 1
                 h = keys[slot, 3] >> np.uint64(32)
                 for k in range(width):
                     sums[document, k] += known[slot, k]
@@ -327,7 +329,7 @@ def _add_documents(  # type: ignore[no-untyped-def]
                     signed = np.uint64(np.int64(np.int32(h)))
                     n_runs = min(n_runs + 1, word_ngrams)
                     for length in range(n_runs, 1, -1):
-                        run = runs[length - 1] * _RUN + signed
+                        run = runs[length - 1] * RUN + signed
                         runs[length] = run
                         bucket = run % buckets
                         if all_kept:

@@ -31,6 +31,8 @@ KINDS = {
     "negative sampling": {"loss": "ns", "bucket": 50},
     "two labels": {"loss": "softmax", "wordNgrams": 2, "bucket": 500, "labels": 2},
     "two labels, hierarchical": {"loss": "hs", "wordNgrams": 2, "bucket": 500, "labels": 2},
+    "two labels, parts": {"loss": "softmax", "minn": 2, "maxn": 3, "wordNgrams": 3, "bucket": 500, "labels": 2},
+    "two labels, pruned": {"wordNgrams": 3, "bucket": 700, "labels": 2, "quantise": {"cutoff": 400}},
     "quantised": {"loss": "softmax", "minn": 2, "maxn": 4, "bucket": 700, "quantise": {}},
     "quantised with norms": {"loss": "softmax", "wordNgrams": 2, "bucket": 500, "quantise": {"qnorm": True}},
     "quantised and pruned": {
