@@ -80,10 +80,10 @@ class _Span:
 def scrub(texts: pa.LargeStringArray, config: Pii) -> Scrubbed:
     """Replace personal data in each text."""
     key = _key(config)
-    changed: dict[int, str] = {}
+    changed: dict[int, bytes] = {}
     rows: list[tuple[object, ...]] = []
     for row, data, spans in _scan(texts, config, key):
-        changed[row] = _replace(data, spans).decode()
+        changed[row] = _replace(data, spans)
         rows.extend((row, *place, config.action) for place in _places(data, spans, key))
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(SPANS)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, SPANS, strict=True)]
@@ -93,9 +93,7 @@ def scrub(texts: pa.LargeStringArray, config: Pii) -> Scrubbed:
 def scrub_strings(strings: pa.StringArray, config: Pii) -> pa.StringArray:
     """The same for short fields such as urls, without spans; nulls stay null."""
     key = _key(config)
-    return _with(
-        strings, {row: _replace(data, spans).decode() for row, data, spans in _scan(strings, config, key)}
-    )
+    return _with(strings, {row: _replace(data, spans) for row, data, spans in _scan(strings, config, key)})
 
 
 def _scan(texts: pa.Array, config: Pii, key: bytes) -> Iterator[tuple[int, bytes, list[_Span]]]:
@@ -207,7 +205,7 @@ def _key(config: Pii) -> bytes:
     return blake2b(config.salt.encode(), digest_size=32).digest()
 
 
-def _with(texts: pa.Array, changed: dict[int, str]) -> pa.Array:
+def _with(texts: pa.Array, changed: dict[int, bytes]) -> pa.Array:
     """The column with some rows replaced."""
     if not changed:
         return texts
