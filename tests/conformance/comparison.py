@@ -29,7 +29,6 @@ OF_C4 = ("n_sentences", "has_curly_bracket", "has_lorem_ipsum")
 FINEWEB_DUPLICATES = "fineweb_duplicate_line_character_share"
 """FineWeb and Gopher count the characters of duplicate lines with one signal of ours, datatrove with two."""
 
-
 UNEXPLAINED = ("unexplained",)
 
 
@@ -85,13 +84,10 @@ def differences(pages: Sequence[Page], table: pa.Table, rules: str) -> list[Diff
     for page, ours in zip(pages, failing_rules(table, (rules,)), strict=True):
         theirs = page.answer["failing"][rules]
         if bool(ours) != bool(theirs):
-            first = next(name for name in load_set(rules).rules if name in (ours or theirs))
-            dropped_by = "ours" if ours else "datatrove"
-            found.append(
-                Difference(
-                    page.answer["id"], rules, dropped_by, first, causes(page, rules, first, not theirs)
-                )
-            )
+            dropping = [name for name in load_set(rules).rules if name in (ours or theirs)]
+            why = [causes(page, rules, rule, passes_there=not theirs) for rule in dropping]
+            cause = UNEXPLAINED if UNEXPLAINED in why else why[0]
+            found.append(Difference(page, "ours" if ours else "datatrove", dropping[0], cause))
     return found
 
 

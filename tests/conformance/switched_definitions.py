@@ -38,6 +38,7 @@ class Page:
     ) -> None:
         self.text, self.source, self.answer = text, source, answer
         self.punctuation, self.terminal = punctuation, terminal
+        self._words: dict[On, list[str]] = {}
 
     @cached_property
     def our_words(self) -> list[plain.Word]:
@@ -45,6 +46,12 @@ class Page:
 
     def words(self, on: On) -> list[str]:
         """What is counted as words, as written or in lower case."""
+        key = on & {"words", "punctuation", "letter_case"}
+        if key not in self._words:
+            self._words[key] = self._split(key)
+        return self._words[key]
+
+    def _split(self, on: On) -> list[str]:
         if "words" not in on:
             return [word.text for word in self.our_words]
         words = self.answer["words"]
@@ -150,7 +157,7 @@ def punctuation_line_share(page: Page, on: On) -> float:
     lines = _fineweb_lines(page, on)
     if "line_ends" in on:
         return sum(line.endswith(page.terminal) for line in lines) / len(lines)
-    return sum(plain.ends_in_punctuation(line.strip()) for line in lines) / len(lines)
+    return sum(plain.ends_in_punctuation(line) for line in lines) / len(lines)
 
 
 def short_line_share(page: Page, on: On) -> float:
