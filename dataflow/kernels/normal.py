@@ -98,7 +98,7 @@ def _fold(
                 entry = np.int64(table[point])
                 space = entry >> 8 & 1
                 out[n] = 32 if space else point ^ entry >> _LOWER_SHIFT
-                n += 1 - (space & after_space)
+                n += int(1 - (space & after_space))
                 after_space = space
                 last_class = np.int64(0)
                 i += 1
@@ -113,7 +113,7 @@ def _fold(
             i += size
             if entry & _SPACE:
                 out[n] = 32
-                n += 1 - after_space
+                n += int(1 - after_space)
                 after_space = np.int64(1)
                 continue
             after_space = np.int64(0)

@@ -209,8 +209,8 @@ def read_documents(
                 if text_at < 0:
                     text_at, text_wide = i, wide
                 while True:
-                    if point < 0x80 and i + 8 <= end:
-                        # as many ASCII letters and digits as there are among eight bytes
+                    if size == 1 and i + 8 <= end:
+                        # as many ASCII letters and digits as begin the next eight bytes, one at least
                         eight = load_eight(data, i)
                         are_letters = letters(eight)
                         others = ~(are_letters | digits(eight)) & HIGH
