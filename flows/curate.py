@@ -22,6 +22,7 @@ from flows.recipe import Recipe
 from flows.recipe_check import signal_columns
 from flows.runner import Job
 from flows.session import Session, missing_step, session
+from quality_models.score import VERSION as SCORE_VERSION
 from quality_models.score import Scorer
 from tokenizer_training.count import count_tokens
 
@@ -133,7 +134,9 @@ def _annotations(run: Session) -> list[Annotation]:
         model = recipe.quality.model or run.store.path("models/quality/model.bin")
         if not Path(model).exists():
             raise missing_step(run.store, "quality")
-        found.append(Annotation(Scorer(model), "quality", f"quality {file_digest(model)}"))
+        label = recipe.quality.label
+        digest = f"quality {SCORE_VERSION} {label} {file_digest(model)}"
+        found.append(Annotation(Scorer(model, label), "quality", digest))
     if recipe.tokenizer is not None and recipe.tokenizer.path:
         path = recipe.tokenizer.path
         found.append(Annotation(count_tokens(path), "n_tokens", f"n_tokens {file_digest(path)}"))
