@@ -43,7 +43,8 @@ def rule_remarks(store: Storage, con: duckdb.DuckDBPyConnection) -> Table:
     if not counts["documents"]:
         return Table("Rules worth a look", (), ())
     rules = Rules.model_validate(recipe_of_run(con).get("rules") or {})
-    return Table("Rules worth a look", ("rule", "what"), tuple(remarks(rules, counts)))
+    rows = tuple((textwrap.fill(names, _NAMES_WIDTH), what) for names, what in remarks(rules, counts))
+    return Table("Rules worth a look", ("rule", "what"), rows)
 
 
 def training_tables(store: Storage) -> list[Table]:
@@ -55,6 +56,7 @@ def training_tables(store: Storage) -> list[Table]:
 
 _TITLES = {"pretrain": "Pretraining, on held-out text", "sft": "Fine-tuning, on held-out conversations"}
 _SAMPLE_WIDTH = 70
+_NAMES_WIDTH = 60
 _BASELINES = {"unigram": "unigram tokens", "gzip": "gzip -9", "xz": "xz -9"}
 
 

@@ -189,6 +189,7 @@ FRENCH: Mapping[str, object] = {
         ("word_count", "n_words", [50, 100_000], [49, 100_001]),
         ("mean_word_length", "mean_word_length", [2, 11], [1.99, 11.01]),
         ("alphabetic_words", "alphabetic_word_share", [0.812], [0.811]),
+        ("stop_words", "n_stop_words_of_language", [2, None], [1]),
         ("hash_to_word_ratio", "hash_to_word_ratio", [0.1], [0.101]),
         ("ellipsis_to_word_ratio", "ellipsis_to_word_ratio", [0.1], [0.101]),
         ("bullet_lines", "bullet_line_share", [0.9], [0.901]),
