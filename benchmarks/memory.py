@@ -40,7 +40,7 @@ def short_texts(texts: list[str], count: int) -> Iterator[str]:
 CASES: dict[str, Callable[[list[str]], Iterator[str]]] = {
     "nothing": lambda texts: iter(texts[:1]),
     "one line of 50 MB": lambda texts: huge_texts(texts, 1),
-    "20 lines of 50 MB": lambda texts: huge_texts(texts, 20),
+    "6 lines of 50 MB": lambda texts: huge_texts(texts, 6),
     "100,000 documents": lambda texts: short_texts(texts, 100_000),
     "1,000,000 documents": lambda texts: short_texts(texts, 1_000_000),
 }

@@ -31,7 +31,7 @@ from dataflow.rules.config import Rules
 from dataflow.rules.evaluate import active_rules, apply, filter_part
 from dataflow.signals import table
 from dataflow.signals.language import find_model
-from dataflow.signals.options import SignalOptions
+from dataflow.signals.options import DEFAULT_FAMILIES, SignalOptions
 from dataflow.signals.signal import Documents
 from dataflow.store.shards import plan_shards
 from dataflow.store.storage import Storage
@@ -46,7 +46,7 @@ ENGLISH = (
     "quality/dclm_human_quality.jsonl.gz",
 )
 COUNTED = ("gopher", "c4", "fineweb")
-FAMILIES = ("language", *COUNTED)
+FAMILIES = DEFAULT_FAMILIES
 LENGTHS = (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000, 10_000_000)
 COUNTS = (1_000, 10_000, 100_000)
 PERMUTATIONS, SHINGLE = 112, 5
@@ -73,12 +73,12 @@ def chosen_texts(texts: Iterator[str], megabytes: float, longest: int = 100_000)
 def documents_of(texts: list[str]) -> Documents:
     """A batch of web documents, scanned without signatures."""
     array = pa.array(texts, pa.large_string())
-    return Documents(array, pa.nulls(len(array), pa.string()), "web", analyse(array, 0, SHINGLE))
+    return Documents(array, pa.nulls(len(array), pa.string()), "web", analyse(array, 0, SHINGLE, False))
 
 
 def decide(texts: list[str]) -> pa.Table:
     """All Gopher, C4 and FineWeb signals of texts, C4's line rules included, and every rule that fails."""
-    changed, _ = transforms.apply(["c4_lines"], pa.array(texts, pa.large_string()))
+    changed, _ = transforms.apply(["fineweb_lines"], pa.array(texts, pa.large_string()))
     del changed  # datatrove's C4 filter does the lines as well; both sides measure the text as it came
     columns = table.compute(documents_of(texts), COUNTED)
     n = len(texts)
@@ -99,7 +99,7 @@ def chain(path: Path, folder: Path) -> int:
     curation = Curation(
         source=source,
         extract=Extract(),
-        transforms=("unicode", "c4_lines"),
+        transforms=("unicode", "fineweb_lines"),
         pii=Pii(),
         signals=FAMILIES,
         options=SignalOptions(language_model=find_model(None)),
@@ -195,7 +195,7 @@ def growth(texts: list[str]) -> Table:
         nothing = pa.nulls(count, pa.string())
 
         def measure(array: pa.LargeStringArray = array, nothing: pa.StringArray = nothing) -> None:
-            seen = Documents(array, nothing, "web", analyse(array, PERMUTATIONS, SHINGLE))
+            seen = Documents(array, nothing, "web", analyse(array, PERMUTATIONS, SHINGLE, False))
             table.compute(seen, COUNTED)
 
         shown.add_row(f"{count:,}", f"{length:,}", f"{array.nbytes / 1e6 / cpu_seconds(measure):.1f}")

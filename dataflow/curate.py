@@ -153,7 +153,8 @@ def _process(batch: Batch, curation: Curation, counts: Counter[str]) -> dict[str
     texts, spans, changed = prepare(batch, curation)
     ids = _ids(curation.source.name, read_rows.column("input"), read_rows.column("record"))
     n_bytes = pc.cast(pc.binary_length(texts), pa.int64())
-    analysis = analyse(texts, curation.permutations, curation.shingle)
+    distinct_words = signal_table.needs_distinct_words(curation.signals)
+    analysis = analyse(texts, curation.permutations, curation.shingle, distinct_words)
     hashes = exact_hashes(texts)
     url = scrub_strings(read_rows.column("url"), curation.pii)
     shared = {
@@ -163,8 +164,10 @@ def _process(batch: Batch, curation: Curation, counts: Counter[str]) -> dict[str
         "date": read_rows.column("date"),
         "n_bytes": n_bytes,
     }
-    seen = Documents(texts, url, curation.source.kind, analysis)
+    seen = Documents(texts, read_rows.column("url"), curation.source.kind, analysis)
     measured = signal_table.compute(seen, curation.signals, curation.options)
+    if "url_host" in measured:
+        measured["url_host"] = scrub_strings(measured["url_host"], curation.pii)
     for annotator in curation.annotators:
         measured |= annotator(texts)
     counts.update(changed)

@@ -19,7 +19,7 @@ from dataflow.instructions.splits import Splits
 from dataflow.mixture.config import Mixture, Validation
 from dataflow.readers.source import Extract, Source
 from dataflow.rules.evaluate import Rules
-from dataflow.signals.options import SignalOptions
+from dataflow.signals.options import DEFAULT_FAMILIES, SignalOptions
 from dataflow.transforms.pii import Pii
 from flows.runner import Runner
 from quality_models.config import Quality
@@ -45,13 +45,16 @@ class Recipe(Config):
     extract: Extract = Field(Extract(), title="HTML extraction")
     """How main text is taken out of HTML."""
     transforms: list[str] = Field(["unicode"], title="Transforms")
-    """Changes to texts, in this order: `unicode` (repair and normalise), `c4_lines` (drop boilerplate lines)."""
+    """Changes to texts, in this order: `unicode` (repair and normalise); `c4_lines` (only lines that look like
+    sentences) or `fineweb_lines` (the same, but a line may end as it likes); `boilerplate` (RefinedWeb's line rules:
+    share buttons, counters, menus); `citations` (marks such as [3] cut out; not for code)."""
     pii: Pii = Field(Pii(), title="Personal data")
     """Which personal data is replaced, and by what."""
     quality: Quality | None = Field(None, title="Quality model")
     """A fastText classifier that gives the signal `quality`; left out: no such signal."""
-    signals: list[str] = Field(["language", "gopher", "c4", "fineweb"], title="Signals")
-    """Families of signals to compute for every document (`quality` is added where there is a quality model)."""
+    signals: list[str] = Field(list(DEFAULT_FAMILIES), title="Signals")
+    """Families of signals to compute for every document (`quality` is added where there is a quality model); `dataflow
+    signals` lists them all."""
     signal_options: SignalOptions = Field(SignalOptions(), title="Models and lists of signals")
     """Files that signals are computed with: language model, lists of domains and words, KenLM models."""
     rules: Rules = Field(Rules(), title="Rules")

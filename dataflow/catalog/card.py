@@ -85,7 +85,7 @@ def _sources(recipe: dict[str, Any]) -> Table:
 
 def _rules(con: duckdb.DuckDBPyConnection) -> Table:
     rows = tuple(
-        (rule.name, f"`{rule.keep}`", f"`{rule.where}`", rule.reference) for rule in rules_of_run(con)
+        (rule.name, f"`{rule.shown}`", f"`{rule.where}`", rule.reference) for rule in rules_of_run(con)
     )
     return Table(
         "Rules: a document is kept where all that apply to it hold",

@@ -40,7 +40,7 @@ def judge(
         values = dict(zip(columns, row[1:], strict=False))
         flags = row[1 + len(columns) :]
         judged[row[0]] = [
-            Judgement(rule.name, rule.set, rule.keep, applies, fails, {name: values[name] for name in names})
+            Judgement(rule.name, rule.set, rule.shown, applies, fails, {name: values[name] for name in names})
             for rule, names, applies, fails in zip(rules, reads, flags[::2], flags[1::2], strict=True)
         ]
     return judged

@@ -57,7 +57,9 @@ def changed_rules(
     new = active_rules(Rules.model_validate({"sets": (), "custom": replaced}), signal_columns(con))
     keeps = {rule.name: rule for rule in new}
     kept = [rule for rule in rules if rule.name not in dropped]
-    changed = [replace(rule, keep=keeps[rule.name].keep) if rule.name in keeps else rule for rule in kept]
+    changed = [
+        replace(rule, keep=keeps[rule.name].keep, written="") if rule.name in keeps else rule for rule in kept
+    ]
     return changed + [rule for rule in new if rule.name not in {rule.name for rule in kept}]
 
 
@@ -265,7 +267,7 @@ class _ChangedRule:
     @property
     def conditions(self) -> tuple[str, str]:
         """What it keeps now and what it would keep."""
-        return (self.before.keep if self.before else ""), (self.after.keep if self.after else "")
+        return (self.before.shown if self.before else ""), (self.after.shown if self.after else "")
 
 
 def _changed(before: Sequence[Rule], after: Sequence[Rule]) -> dict[str, _ChangedRule]:

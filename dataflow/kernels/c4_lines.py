@@ -91,13 +91,14 @@ def filter_lines(
     letters: npt.NDArray[np.uint8],
     starts: npt.NDArray[np.int64],
     follow: npt.NDArray[np.uint8],
+    any_end: bool,
     out: npt.NDArray[np.uint8],
     out_offsets: npt.NDArray[np.int64],
     changes: npt.NDArray[np.int64],
 ) -> None:
     """Write each text with only the lines that pass; count the lines dropped or shortened.
 
-    ``breaks`` are the places of all line breaks, and one beyond the end.
+    ``breaks`` are the places of all line breaks, and one beyond the end. With ``any_end`` a line may end as it likes.
     """
     o, n_breaks = np.int64(0), 0
     for row in range(offsets.shape[0] - 1):
@@ -114,10 +115,12 @@ def filter_lines(
                 first, last = _trimmed(data, i, stop, entries)
             if first == last:
                 blank = True
-            elif data[last - 1] < 0x80 and not entries[data[last - 1]] & (_TERMINAL | _CLOSER):
+            elif (
+                not any_end and data[last - 1] < 0x80 and not entries[data[last - 1]] & (_TERMINAL | _CLOSER)
+            ):
                 touched += 1  # most lines of a web page
             else:
-                ends, bracket = _end(data, first, last, entries)
+                ends, bracket = (True, True) if any_end else _end(data, first, last, entries)
                 at = o  # where the line would be written
                 if o > begin:
                     at += 2 if blank else 1
@@ -128,7 +131,7 @@ def filter_lines(
                         out[at : at + last - first] = data[first:last]
                         size = _without_marks(out, at, at + last - first, entries)
                         if size > 0:
-                            ends, bracket = _end(out, at, at + size, entries)
+                            ends = any_end or _end(out, at, at + size, entries)[0]
                             if not ends or not _sentence(
                                 out, at, at + size, entries, letters, starts, follow
                             ):

@@ -31,7 +31,13 @@ LINE_STATISTICS = (
     "duplicate_paragraph_characters",
 )
 
-_NAMES = (STATISTICS, LINE_STATISTICS, ngrams.STATISTICS, vocabulary.STATISTICS)
+_NAMES = (
+    STATISTICS,
+    LINE_STATISTICS,
+    ngrams.STATISTICS,
+    vocabulary.BYTE_STATISTICS,
+    vocabulary.WORD_STATISTICS,
+)
 
 GROUP_BYTES = 1 << 18
 GROUP_DOCUMENTS = 4096
@@ -48,19 +54,23 @@ class Analysis:
     """MinHash signatures, n rows; all ones where a document has no words."""
 
 
-def analyse(texts: pa.LargeStringArray, permutations: int, shingle: int) -> Analysis:
+def analyse(
+    texts: pa.LargeStringArray, permutations: int, shingle: int, distinct_words: bool = True
+) -> Analysis:
     """Count and sign every document.
 
     Args:
         texts: documents; a null is an empty one.
         permutations: positions of a signature; 0 for none.
         shingle: words of a shingle, 1 or more.
+        distinct_words: whether ``vocabulary.WORD_STATISTICS`` are among the statistics, a tenth of the time.
     """
     if permutations < 0 or shingle < 1:
         raise ValueError(f"permutations must be >= 0 and shingle >= 1, found {permutations} and {shingle}")
     data, offsets = buffers(texts)
     n = len(texts)
-    counts = [np.zeros((n, len(names)), np.int64) for names in _NAMES]
+    counted = _NAMES if distinct_words else _NAMES[:-1]
+    counts = [np.zeros((n, len(names)), np.int64) for names in counted]
     signatures = np.empty((n, permutations), np.uint64)
     a, b = minhash.permutation_parameters(permutations)
     table, (known, known_shift) = characters.table(), known_words()
@@ -68,7 +78,7 @@ def analyse(texts: pa.LargeStringArray, permutations: int, shingle: int) -> Anal
     s = _Scratch(max((int(offsets[last] - offsets[first]) for first, last in groups), default=0))
     for first, last in groups:
         bounds = offsets[first : last + 1]
-        read, line, ngram, vocabulary_ = (part[first:last] for part in counts)
+        read, line, ngram, byte, *word = (part[first:last] for part in counts)
         word_start, line_start = np.zeros(last - first + 1, np.int64), np.zeros(last - first + 1, np.int64)
         read_documents(
             data, bounds, table, word_start, s.word_hash, s.word_length, s.word_flags, line_start, s.line_hash,
@@ -77,16 +87,16 @@ def analyse(texts: pa.LargeStringArray, permutations: int, shingle: int) -> Anal
         count_words(word_start, s.word_hash, s.word_length, s.word_flags, known, known_shift, read)
         s.fit(int(np.diff(word_start).max()), int(np.diff(line_start).max()))
         lines.count_repetition(s.line_hash, s.line_length, s.opens_paragraph, line_start, s.table, line)
-        vocabulary.count_vocabulary(
-            data, bounds, s.word_hash, word_start, s.first, s.copies, s.table, vocabulary_
-        )
+        vocabulary.count_bytes(data, bounds, byte)
+        if distinct_words:
+            vocabulary.count_words(s.word_hash, word_start, s.first, s.copies, s.table, *word)
         ngrams.count_repetition(
             s.word_hash, s.word_length, word_start, s.keys, s.places, s.first, s.copies, s.table, s.ends,
             s.seen, ngram,
         )  # fmt: skip
         if permutations:
             minhash.sign(s.word_hash, word_start, shingle, a, b, signatures[first:last])
-    names = [name for part in _NAMES for name in part]
+    names = [name for part in counted for name in part]
     columns = [np.ascontiguousarray(column) for part in counts for column in part.T]
     return Analysis(dict(zip(names, columns, strict=True)), signatures)
 

@@ -1,4 +1,4 @@
-"""How rich the words and the bytes of a document are: distinct words, their entropy, and that of the bytes.
+"""How rich a document is: distinct words and their entropy; a count of its bytes, and their entropy.
 
 Entropies are kept as whole millionths, so that all statistics are integers and equal on every machine.
 """
@@ -12,26 +12,26 @@ from numba import njit
 from dataflow.kernels.arrow import Bytes, Offsets
 from dataflow.kernels.ngrams import find_firsts
 
-STATISTICS = (
-    "distinct_words",
-    "word_entropy_millionths",  # of a nat
+BYTE_STATISTICS = (
     "byte_entropy_millionths",  # of a bit
     "ascii_uppercase",
     "ascii_digits",
     "ascii_spaces",
 )
-"""What the kernel counts."""
+"""What ``count_bytes`` counts."""
 
-N_COUNTS = len(STATISTICS)
+WORD_STATISTICS = (
+    "distinct_words",
+    "word_entropy_millionths",  # of a nat
+)
+"""What ``count_words`` counts."""
 
 _LOG_2 = log(2)
 _MILLION = 1e6
 
 
 @njit(nogil=True, cache=True)
-def count_vocabulary(
-    data: Bytes,
-    offsets: Offsets,
+def count_words(
     word_hash: npt.NDArray[np.uint64],
     word_start: Offsets,
     first: npt.NDArray[np.int32],
@@ -39,18 +39,22 @@ def count_vocabulary(
     table: npt.NDArray[np.int32],
     counts: npt.NDArray[np.int64],
 ) -> None:
-    """Fill one row of ``counts`` (columns as STATISTICS) for each document; scratch as for the n-grams."""
-    histogram = np.empty((4, 256), np.int64)  # four, as equal neighbours would wait for one another
+    """Fill one row of ``counts`` (columns as WORD_STATISTICS) for each document; scratch as for the n-grams."""
     for document in range(word_start.shape[0] - 1):
-        row = counts[document]
         start, end = word_start[document], word_start[document + 1]
         n = end - start
-        row[0] = n - find_firsts(word_hash[start:end], n, first, copies, table)
-        row[1] = _entropy(copies, n)
+        counts[document, 0] = n - find_firsts(word_hash[start:end], n, first, copies, table)
+        counts[document, 1] = _entropy(copies, n)
 
+
+@njit(nogil=True, cache=True)
+def count_bytes(data: Bytes, offsets: Offsets, counts: npt.NDArray[np.int64]) -> None:
+    """Fill one row of ``counts`` (columns as BYTE_STATISTICS) for each document."""
+    histogram = np.empty((4, 256), np.int64)  # four, as equal neighbours would wait for one another
+    for document in range(offsets.shape[0] - 1):
+        row = counts[document]
         histogram[:] = 0
         i, end = offsets[document], offsets[document + 1]
-        n = end - i
         while i + 4 <= end:
             histogram[0, data[i]] += 1
             histogram[1, data[i + 1]] += 1
@@ -62,14 +66,14 @@ def count_vocabulary(
             i += 1
         for byte in range(256):
             histogram[0, byte] += histogram[1, byte] + histogram[2, byte] + histogram[3, byte]
-        row[2] = np.int64(_entropy(histogram[0], 256) / _LOG_2 + 0.5)
-        row[3:] = 0
+        row[0] = np.int64(_entropy(histogram[0], 256) / _LOG_2 + 0.5)
+        row[1:] = 0
         for byte in range(65, 91):
-            row[3] += histogram[0, byte]
+            row[1] += histogram[0, byte]
         for byte in range(48, 58):
-            row[4] += histogram[0, byte]
+            row[2] += histogram[0, byte]
         for byte in (9, 10, 11, 12, 13, 28, 29, 30, 31, 32):  # as str.isspace
-            row[5] += histogram[0, byte]
+            row[3] += histogram[0, byte]
 
 
 @njit(nogil=True, cache=True)

@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from dataflow.config import Config
 
-DEFAULT_SETS = ("language", "gopher_quality", "gopher_repetition", "c4", "fineweb")
+DEFAULT_SETS = ("language", "gopher_quality", "gopher_repetition", "c4", "fineweb", "code")
 
 
 class OwnRule(Config):
@@ -18,7 +18,7 @@ class OwnRule(Config):
     where: str = "true"
     """SQL condition naming the documents it is about (`source = 'web' AND language = 'de'`); of a set's rule it
     leaves those that are among its own."""
-    max_share: float | None = Field(None, ge=0, le=1)
+    max_share: float | None = Field(default=None, ge=0, le=1)
     """Share of the documents it is about that it is expected to drop at most; left out: `rules.max_share`."""
 
 
@@ -47,7 +47,7 @@ class Rules(Config):
     A name that a set already uses replaces that rule's condition and leaves it for the documents it was for.
     """
 
-    max_share: float = Field(0.5, ge=0, le=1)
+    max_share: float = Field(default=0.5, ge=0, le=1)
     """A rule that drops more than this share of the documents it is about is reported at the end of a run."""
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What a text is made of: kinds of characters, lengths of words and lines, how rich words and bytes are.
+"""What a text is made of: kinds of characters, how varied its bytes are, lengths of words and lines.
 
 The measures that RedPajama-V2 and Data-Juicer give beside Gopher's, with the arithmetic spelled out. The four
 shares of letters, digits, white space and symbols add up to one. Lines are here what stands between line
@@ -55,19 +55,7 @@ def non_ascii_share(counts: Counts) -> Values:
 @signal(unit="share", reference=REDPAJAMA + "rps_doc_frac_all_caps_words")
 def capital_word_share(counts: Counts) -> Values:
     """Words with an uppercase letter and no lowercase one among words."""
-    return share(counts["capital_words"], _words(counts))
-
-
-@signal(unit="share", reference=REDPAJAMA + "rps_doc_frac_unique_words")
-def unique_word_share(counts: Counts) -> Values:
-    """Distinct words, lower-cased, among words; without spaces each character is a word."""
-    return share(counts["distinct_words"], _words(counts))
-
-
-@signal(unit="nats", reference=REDPAJAMA + "rps_doc_unigram_entropy")
-def word_entropy(counts: Counts) -> Values:
-    """Shannon entropy of the words, lower-cased: - sum of p ln p over distinct words."""
-    return counts["word_entropy_millionths"] / 1e6
+    return share(counts["capital_words"], all_words(counts))
 
 
 @signal(unit="bits", reference="Shannon 1948")
@@ -102,7 +90,8 @@ def _spaces(counts: Counts) -> Values:
     return counts["ascii_spaces"] + counts["wide_spaces"]
 
 
-def _words(counts: Counts) -> Values:
+def all_words(counts: Counts) -> Values:
+    """Words as they are counted one by one: without spaces each character."""
     return counts["spaced_words"] + spaceless_characters(counts)
 
 
@@ -114,8 +103,6 @@ SIGNALS = (
     uppercase_share,
     non_ascii_share,
     capital_word_share,
-    unique_word_share,
-    word_entropy,
     byte_entropy,
     max_word_length,
     max_line_length,

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from dataflow.config import Config
 
+DEFAULT_FAMILIES = ("language", "gopher", "c4", "fineweb", "characters", "code")
+"""What the default rule sets need."""
+
 
 class SignalOptions(Config):
     """Models and lists that signals are computed with."""

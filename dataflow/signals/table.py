@@ -22,6 +22,7 @@ from dataflow.signals import (
     perplexity,
     stop_words,
     url,
+    vocabulary,
 )
 from dataflow.signals.options import SignalOptions
 from dataflow.signals.signal import Documents, Signal
@@ -38,7 +39,7 @@ __all__ = [
     "part_schema",
     "schema",
 ]
-__all__ += ["signals_of"]
+__all__ += ["needs_distinct_words", "signals_of"]
 
 VERSION = 2
 """Raise when a signal or a signature of an unchanged text changes."""
@@ -49,6 +50,7 @@ FAMILIES = (
     "c4",
     "fineweb",
     "characters",
+    "vocabulary",
     "code",
     "stop_words",
     "url",
@@ -75,6 +77,7 @@ SIGNALS: tuple[Signal, ...] = (
     *c4.SIGNALS,
     *fineweb.SIGNALS,
     *characters.SIGNALS,
+    *vocabulary.SIGNALS,
     *code.SIGNALS,
     *stop_words.SIGNALS,
     *url.SIGNALS,
@@ -100,6 +103,11 @@ EXTRA: tuple[Signal, ...] = (
         pa.int64(),
     ),
 )
+
+
+def needs_distinct_words(families: Sequence[str]) -> bool:
+    """Whether ``analyse`` has to count distinct words for these families."""
+    return "vocabulary" in families
 
 
 def signals_of(families: Sequence[str]) -> tuple[Signal, ...]:

@@ -14,7 +14,7 @@ from dataflow.config import nearest
 from dataflow.errors import RecipeError
 from dataflow.transforms.boilerplate import boilerplate
 from dataflow.transforms.citations import citations
-from dataflow.transforms.lines import c4_lines
+from dataflow.transforms.lines import c4_lines, fineweb_lines
 from dataflow.transforms.unicode import clean_unicode
 
 Transform = Callable[[pa.LargeStringArray], tuple[pa.LargeStringArray, np.ndarray]]
@@ -22,6 +22,7 @@ Transform = Callable[[pa.LargeStringArray], tuple[pa.LargeStringArray, np.ndarra
 TRANSFORMS: dict[str, Transform] = {
     "unicode": clean_unicode,
     "c4_lines": c4_lines,
+    "fineweb_lines": fineweb_lines,
     "citations": citations,
     "boilerplate": boilerplate,
 }

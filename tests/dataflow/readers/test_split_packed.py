@@ -105,10 +105,11 @@ def gunzip_by_zlib(packed):
 @given(data=st.data(), n_members=st.integers(1, 3), level=st.integers(0, 9), padding=st.booleans())
 def test_a_damaged_gzip_file_gives_what_zlib_gives(tmp_path_factory, data, n_members, level, padding):
     parts = [noise(data.draw(st.integers(0, 30)), seed) for seed in range(n_members)]
-    packed = bytearray(b"".join(gzip.compress(part, level, mtime=0) for part in parts))
-    packed += bytes(100) if padding else b""
+    members = [gzip.compress(part, level, mtime=0) for part in parts]
+    packed = bytearray(b"".join(members) + (bytes(100) if padding else b""))
+    flags = {3 + sum(map(len, members[:n])) for n in range(n_members)}  # isal is lenient with reserved ones
     for _ in range(data.draw(st.integers(0, 2))):
-        at = data.draw(st.integers(2, len(packed) - 1))
+        at = data.draw(st.integers(2, len(packed) - 1).filter(lambda at: at not in flags))
         packed[at] ^= data.draw(st.integers(1, 255))
     del packed[data.draw(st.integers(len(packed) // 2, len(packed))) :]
     file = tmp_path_factory.mktemp("gzip") / "a.gz"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dataflow.kernels.scan import analyse
 from dataflow.signals import table
 
-COUNTED = ("gopher", "c4", "fineweb", "characters")
+COUNTED = ("gopher", "c4", "fineweb", "characters", "vocabulary")
 FATHER = "I am your father.\n"
 
 

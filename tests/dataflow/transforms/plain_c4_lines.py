@@ -33,7 +33,7 @@ ENOUGH_WORDS = rf"(?:{_WORD}{_SPACE}+){{{MIN_WORDS - 1}}}[^\s\p{{Z}}]|[{_SPACELE
 BOILERPLATE = "(?i)javascript|" + "|".join(POLICY_PHRASES)
 
 
-def c4_lines(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, np.ndarray]:
+def c4_lines(texts: pa.LargeStringArray, any_end: bool = False) -> tuple[pa.LargeStringArray, np.ndarray]:
     """Texts with only the lines that pass, and per text the lines dropped or shortened."""
     if len(texts) == 0:
         return texts, np.zeros(0, np.int64)
@@ -42,8 +42,11 @@ def c4_lines(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, np.ndarra
     before = split.flatten()
     lines, too_nested = _without_citations(pc.utf8_trim_whitespace(before))
     blank = pc.equal(pc.binary_length(lines), 0)
+    ends = pc.and_(
+        pc.match_substring_regex(lines, ENDS), pc.invert(pc.match_substring_regex(lines, ELLIPSIS))
+    )
     sentence = pc.and_(
-        pc.and_(pc.match_substring_regex(lines, ENDS), pc.invert(pc.match_substring_regex(lines, ELLIPSIS))),
+        pc.or_(ends, any_end),
         pc.and_(
             pc.match_substring_regex(lines, ENOUGH_WORDS),
             pc.invert(pc.match_substring_regex(lines, BOILERPLATE)),

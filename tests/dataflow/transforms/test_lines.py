@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import RecipeError
-from dataflow.transforms.lines import VERSION, c4_lines
+from dataflow.transforms.lines import VERSION, c4_lines, fineweb_lines
 from dataflow.transforms.table import TRANSFORMS, apply
 
 KEPT = [
@@ -137,11 +137,19 @@ RULED = st.lists(st.sampled_from([*ENDINGS, *STARTS, *MORE, "One two three", "\n
 @settings(max_examples=300, deadline=None)
 @given(st.lists(RULED | st.text(max_size=30), max_size=5))
 def test_the_kernel_and_the_regular_expressions_agree(texts: list[str]) -> None:
-    found, changes = c4_lines(column(*texts))
-    found.validate(full=True)
-    expected, n = plain_c4_lines.c4_lines(column(*texts))
-    assert found.to_pylist() == expected.to_pylist()
-    assert changes.tolist() == n.tolist()
+    for transform, any_end in ((c4_lines, False), (fineweb_lines, True)):
+        found, changes = transform(column(*texts))
+        found.validate(full=True)
+        expected, n = plain_c4_lines.c4_lines(column(*texts), any_end)
+        assert found.to_pylist() == expected.to_pylist()
+        assert changes.tolist() == n.tolist()
+
+
+def test_lines_may_end_as_they_like_in_fineweb() -> None:
+    line = "One two three and no full stop [1]"
+    texts, changes = fineweb_lines(column(f"{line}\ntwo words\nplease enable javascript here\n{line}..."))
+    assert texts.to_pylist() == ["One two three and no full stop\nOne two three and no full stop ..."]
+    assert changes.tolist() == [4]
 
 
 def test_each_character_is_to_the_kernel_what_it_is_to_the_regular_expressions() -> None:
