@@ -4,7 +4,7 @@ The folder is made up of real signals: those of some thousand real texts (a JSON
 drawn again and again with every number moved a little, so that columns compress no better than a crawl's. Rules are
 applied as the step ``filter`` applies them. Clusters of duplicates are drawn: a quarter of the documents are in one.
 
-    python benchmarks/whatif.py [--texts TEXTS.jsonl] [--documents 1000000] [--keep FOLDER]
+    python -m benchmarks.whatif [--texts TEXTS.jsonl] [--documents 1000000] [--keep FOLDER]
 """
 
 import argparse
@@ -29,14 +29,13 @@ from dataflow.rules.config import Rules
 from dataflow.rules.evaluate import VERSION, filter_part
 from dataflow.signals import table
 from dataflow.signals.language import find_model
-from dataflow.signals.options import SignalOptions
+from dataflow.signals.options import DEFAULT_FAMILIES, SignalOptions
 from dataflow.signals.signal import Documents
 from dataflow.store.documents import DEDUP, DOCUMENTS
 from dataflow.store.manifest import Made, Part, ensure
 from dataflow.store.storage import Storage
 
 SOURCES = {"web": ("web", 0.8), "forum": ("web", 0.1), "books": ("prose", 0.07), "code": ("code", 0.03)}
-FAMILIES = ("language", "gopher", "c4", "fineweb")
 RULES = Rules(keep_languages=(), custom={})
 N_TEXTS, PART, SHOWN_CHARACTERS = 4000, 16_000, 300
 QUESTIONS = {
@@ -154,7 +153,7 @@ class _Curate:
         }
         drawn = self.real.take(chosen)
         columns = {name: self._moved(drawn[name]) for name in drawn.column_names}
-        signals = table.part_schema(FAMILIES)
+        signals = table.part_schema(DEFAULT_FAMILIES)
         documents = {**base, "text": [self.texts[row][:SHOWN_CHARACTERS] for row in chosen]}
         documents |= {"n_bytes": columns["n_bytes"], "bytes_in": columns["n_bytes"]}
         outputs = []
@@ -172,8 +171,8 @@ class _Curate:
         return Made(tuple(outputs), counts)
 
     def _moved(self, column: pa.ChunkedArray) -> pa.Array:
-        """Numbers times a factor near 1; labels and flags as they are."""
-        if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        """Numbers times a factor near 1; labels, flags and what is not known as they are."""
+        if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
             return column.combine_chunks()
         moved = column.to_numpy() * self.random.lognormal(0, 0.1, self.n)
         if pa.types.is_integer(column.type):
@@ -184,7 +183,7 @@ class _Curate:
 def _signals(texts: pa.LargeStringArray) -> pa.Table:
     analysis = analyse(texts, 0, 5)
     seen = Documents(texts, pa.nulls(len(texts), pa.string()), "web", analysis)
-    columns = table.compute(seen, FAMILIES, SignalOptions(language_model=find_model(None)))
+    columns = table.compute(seen, DEFAULT_FAMILIES, SignalOptions(language_model=find_model(None)))
     sizes = [len(text.as_py().encode()) for text in texts]
     return pa.table({"n_bytes": pa.array(sizes, pa.int64()), **columns})
 
