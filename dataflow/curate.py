@@ -77,10 +77,13 @@ def curate(shard: InputShard, curation: Curation, store: Storage) -> Made:
             name: stack.enter_context(store.parquet_writer(outputs[name], schema))
             for name, schema in schemas.items()
         }
-        for batch in gathered(_limited(_batches(shard, curation), curation.source.limit)):
-            produced = _process(batch, curation, counts)
-            for name, columns in produced.items():
+
+        def write(batch: Batch) -> None:  # a function, so that nothing of a batch outlives it
+            for name, columns in _process(batch, curation, counts).items():
                 writers[name].write_table(pa.table(columns, schema=schemas[name]))
+
+        for batch in gathered(_limited(_batches(shard, curation), curation.source.limit)):
+            write(batch)
     return Made(tuple(outputs.values()), counts)
 
 
@@ -106,13 +109,16 @@ def gathered(batches: Iterator[Batch]) -> Iterator[Batch]:
         held.append(batch)
         n_bytes += batch.documents.nbytes + batch.rejects.nbytes
         if n_bytes >= _BATCH_BYTES:
-            yield _joined(held)
+            joined = _joined(held)
             held, n_bytes = [], 0
+            yield joined
     if held:
         yield _joined(held)
 
 
 def _joined(batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
     return Batch(
         pa.concat_batches([batch.documents for batch in batches]),
         pa.concat_batches([batch.rejects for batch in batches]),
@@ -151,6 +157,7 @@ def _process(batch: Batch, curation: Curation, counts: Counter[str]) -> dict[str
     """The rows of all four tables for one batch."""
     read_rows, rejects = batch.documents, batch.rejects
     texts, spans, changed = prepare(batch, curation)
+    pa.default_memory_pool().release_unused()  # or a book's transforms are still there when its words are counted
     ids = _ids(curation.source.name, read_rows.column("input"), read_rows.column("record"))
     n_bytes = pc.cast(pc.binary_length(texts), pa.int64())
     distinct_words = signal_table.needs_distinct_words(curation.signals)

@@ -29,6 +29,9 @@ STATISTICS = (
 
 N_COUNTS = len(STATISTICS)
 
+_MANY = 1 << 21
+"""Of more keys the tables are kept small: they are out of every cache anyway, and of a 50 MB document memory counts."""
+
 _STEP = np.uint64(0x9FB21C651E98DF25)
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _FOLD = np.uint64(32)
@@ -38,7 +41,7 @@ _FOLD = np.uint64(32)
 def _keep_likely(keys, places, n, seen):  # type: ignore[no-untyped-def]
     """Drop n-grams that certainly stand once: alone in their slot of ``seen``. Returns how many stay."""
     bits = 6
-    while (1 << bits) < 4 * n:
+    while (1 << bits) < (4 * n if n < _MANY else n):
         bits += 1
     shift = np.uint64(64 - bits)
     seen[: 1 << bits] = 0
@@ -61,7 +64,7 @@ def find_firsts(keys, n, first, copies, table):  # type: ignore[no-untyped-def]
     for 16.
     """
     bits = 4
-    while (1 << bits) < 2 * n:
+    while (1 << bits) < (2 * n if n < _MANY else n + n // 4):
         bits += 1
     shift, mask = np.uint64(64 - bits), (1 << bits) - 1
     table[: mask + 1] = -1
