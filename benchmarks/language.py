@@ -6,12 +6,12 @@ fastText finds for the whole text; only documents count whose number (CRC-32 of 
 pieces were chosen on the others. Length has its price, so long documents are cut to each length in the table, and
 ``as they are`` takes them uncut, in the order of the files.
 
-    python benchmarks/language.py documents.jsonl more.jsonl.gz
+    python -m benchmarks.language documents.jsonl more.jsonl.gz
 
 The peer lives in an environment of its own, since it wants another fastText:
 
     python -m venv peers && peers/bin/pip install 'datatrove[processing]==0.10.0'
-    python benchmarks/language.py documents.jsonl --peer peers/bin/python
+    python -m benchmarks.language documents.jsonl --peer peers/bin/python
 
 or with its path in DATAFLOW_PEER_PYTHON. Without it our figures are printed alone.
 """

@@ -11,9 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 import zstandard
 
+from dataflow.rules.evaluate import active_rules
 from dataflow.store.storage import Storage
+from flows.recipe import parse_recipe
+from flows.recipe_check import signal_columns
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 _WITHOUT_CI = re.sub(r"<!-- ci: .*?<!-- ci: end -->", "", README, flags=re.DOTALL)
@@ -24,6 +28,7 @@ COMMANDS = [
     if line.strip()
 ]
 RECIPE = re.search(r"<!-- recipe -->\n```yaml\n(.*?)```", README, flags=re.DOTALL)
+PART = re.search(r"<!-- part of a recipe -->\n```yaml\n(.*?)```", README, flags=re.DOTALL)
 PYTHON = re.search(r"<!-- python -->\n```python\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -31,6 +36,15 @@ def test_the_readme_has_exactly_two_commands_for_a_fresh_machine():
     marked = re.findall(r"<!-- ci: (\w+) -->\n```bash\n(.*?)```\n<!-- ci: end -->", README, flags=re.DOTALL)
     assert [name for name, _ in marked] == ["demo", "test"]
     assert all(len(commands.splitlines()) == 1 for _, commands in marked)
+
+
+def test_the_part_of_a_recipe_is_one_and_its_rules_are_sound():
+    assert PART is not None
+    sources = [{"name": "forum", "path": "forum"}]
+    recipe = parse_recipe({"sources": sources, **yaml.safe_load(PART[1])}, "README")
+    rules = {rule.name: rule for rule in active_rules(recipe.rules, signal_columns(recipe))}
+    assert {"url_domain", "fineweb2_stop_words", "gopher_duplicate_lines", "short"} <= set(rules)
+    assert rules["german_forum"].where == "source = 'forum' AND language = 'de'"
 
 
 @pytest.fixture(scope="module")
