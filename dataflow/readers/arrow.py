@@ -98,6 +98,8 @@ def _of_file(path: str, file: Any) -> Iterator[tuple[pa.RecordBatch | None, str]
 
 def _fault(batch: pa.RecordBatch) -> str:
     """What makes a batch unsafe to read; strings that are no UTF-8 are not, they are dealt with row by row."""
+    if fault := table.unreadable_name(batch.schema):
+        return fault
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         try:
             column.validate(full=True)

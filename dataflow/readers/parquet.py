@@ -64,6 +64,8 @@ def _parts(piece: Piece) -> Iterator[table.Rows | table.Damage]:
             file = pq.ParquetFile(stream)
             footer = file.metadata
             groups = _groups(footer, 0)
+            if fault := table.unreadable_name(file.schema_arrow):
+                raise pa.ArrowInvalid(fault)
         except _FAULTS as error:
             raise_if_of_the_system(piece.path, error)
             yield table.Damage(piece.first_record, f"corrupt_parquet: {table.first_line(error)}")

@@ -90,6 +90,20 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
+def unreadable_name(schema: pa.Schema) -> str:
+    """What is wrong with the names of a schema, those inside columns too: Arrow checks none until one is asked for."""
+    try:
+        for field in schema:
+            _read_names(field)
+    except UnicodeDecodeError:
+        return "the name of a column is no UTF-8"
+    return ""
+
+
+def _read_names(field: pa.Field) -> str:
+    return str(field.name) + "".join(_read_names(field.type.field(i)) for i in range(field.type.num_fields))
+
+
 def _documents(relative: str, first: int, batch: pa.RecordBatch, source: Source) -> Batch:
     """Rows as documents and rejects; clean text never becomes Python objects."""
     fields = source.fields
