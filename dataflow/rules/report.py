@@ -9,7 +9,7 @@ languages drop more of what they are for) and, where more is meant to go, beside
 
 from collections.abc import Mapping
 
-from dataflow.rules.config import Rules
+from dataflow.rules.config import DEFAULT_SETS, Rules
 from dataflow.rules.evaluate import written_rules
 from dataflow.rules.published import load_set
 
@@ -18,10 +18,15 @@ def remarks(rules: Rules, counts: Mapping[str, int]) -> list[tuple[str, str]]:
     """Names of rules and what is to be said of them; ``counts`` are the sums of those of ``filter_part``."""
     over, silent, idle = [], [], []
     shares = declared_shares(rules)
+    # Default sets are for kinds and languages that a corpus need not have.
+    asked = {rule.name for rule in written_rules(rules) if rule.set not in DEFAULT_SETS} | set(
+        rules.own_rules()
+    )
     for name, share in shares.items():
         applied, failed = counts.get(f"applied:{name}", 0), counts.get(f"failed:{name}", 0)
         if not applied:
-            idle.append(name)
+            if name in asked:
+                idle.append(name)
         elif not failed:
             silent.append(name)
         elif failed > share * applied:

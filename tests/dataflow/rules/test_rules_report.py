@@ -43,6 +43,12 @@ def test_a_rule_that_never_fires_and_one_that_is_about_nothing_are_told_apart():
     assert "no document to judge" in also
 
 
+def test_a_default_rule_for_documents_that_are_not_there_needs_no_remark():
+    assert remarks(Rules(sets=("code",)), counted()) == []
+    [(idle, _)] = remarks(Rules(sets=("url",)), counted())
+    assert idle == "url_domain, url_words, url_strong_words"
+
+
 @pytest.mark.parametrize(
     ("rules", "name", "share"),
     [
