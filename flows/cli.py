@@ -11,6 +11,7 @@ from rich.console import Console
 
 from dataflow.catalog.ledger import FATES
 from dataflow.errors import DataflowError, RecipeError
+from flows.interrupts import remember_interrupts
 from flows.steps import STEPS
 
 app = typer.Typer(
@@ -248,6 +249,7 @@ def main() -> None:
     """Entry point: one line for what went wrong, and the status that says whose fault it was."""
     status = [1]
     atexit.register(_leave, status)  # first in, so last to run
+    remember_interrupts()
     debug = "--debug" in sys.argv
     arguments: list[str] = [argument for argument in sys.argv[1:] if argument != "--debug"]
     status[0] = _guarded(lambda: app(arguments, prog_name="dataflow", standalone_mode=False), debug)

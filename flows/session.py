@@ -23,6 +23,7 @@ from prefect.utilities.annotations import quote
 from dataflow.errors import DataflowError
 from dataflow.store.manifest import Made, Manifest, Part, current, ensure, load, prune
 from dataflow.store.storage import Storage
+from flows.interrupts import raise_again
 from flows.log import say
 from flows.progress import Advance, step_progress
 from flows.recipe import Recipe
@@ -63,6 +64,7 @@ class Session:
             step: name for progress and results (a step may have several rounds with manifests of their own).
             jobs: every part that should exist afterwards, in order.
         """
+        raise_again()
         started = time.monotonic()
         done = {job.part.name: manifest for job in jobs if (manifest := current(self.store, job.part))}
         missing = [job for job in jobs if job.part.name not in done]
@@ -77,6 +79,7 @@ class Session:
                 ]
                 for future in futures:
                     done |= {manifest.part: manifest for manifest in future.result()}
+                    raise_again()
         if jobs:
             prune(self.store, jobs[0].part.step, [job.part.name for job in jobs])
         manifests = [done[job.part.name] for job in jobs]
@@ -94,6 +97,7 @@ class Session:
 
     def make_here(self, part: Part, make: Callable[[], Made]) -> Manifest:
         """One part that is made by this process and not by a worker, where it is missing."""
+        raise_again()
         started = time.monotonic()
         manifest, made = ensure(self.store, part, make)
         result = StepResult(part.step, int(made), int(not made), time.monotonic() - started)
