@@ -8,52 +8,24 @@ pieces were chosen on the others. Length has its price, so long documents are cu
 
     python -m benchmarks.language documents.jsonl more.jsonl.gz
 
-The peer lives in an environment of its own, since it wants another fastText:
-
-    python -m venv peers && peers/bin/pip install 'datatrove[processing]==0.10.0'
-    python -m benchmarks.language documents.jsonl --peer peers/bin/python
-
-or with its path in DATAFLOW_PEER_PYTHON. Without it our figures are printed alone.
+``peer.py`` says how to make the peer; without it our figures are printed alone.
 """
 
 import argparse
 import json
-import os
-import subprocess
-import tempfile
-import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import fsspec
 import pyarrow as pa
 
+from benchmarks.peer import peer_python, run_peer
+from benchmarks.text_plane import cpu_seconds
 from dataflow.signals.language import find_model, identify
 
 LENGTHS = (1, 4, 16, 64)  # kB
-ROUNDS = 3
-
-PEER = """
-import json, sys, time
-from datatrove.data import Document
-from datatrove.pipeline.filters import LanguageFilter
-from datatrove.utils import lid
-lid.cached_asset_path_or_download = lambda *arguments, **options: sys.argv[2]
-judge = LanguageFilter(backend="ft176")
-judge.filter(Document(text="a first one, which loads the model", id=""))
-seconds = {}
-for name, texts in json.load(open(sys.argv[1])).items():
-    documents = [Document(text=text, id="") for text in texts]
-    for round in range(int(sys.argv[3])):
-        begun = time.process_time()
-        for document in documents:
-            judge.filter(document)
-        taken = time.process_time() - begun
-        seconds[name] = min(taken, seconds.get(name, taken))
-json.dump(seconds, sys.stdout)
-"""
 
 
 def documents(files: list[Path]) -> Iterator[str]:
@@ -83,16 +55,6 @@ def groups(files: list[Path], n_bytes: int) -> dict[str, list[str]]:
     return {name: texts for name, texts in found.items() if texts}
 
 
-def best(work: Callable[[], object]) -> float:
-    """CPU seconds of the quickest of some rounds."""
-    seconds = []
-    for _ in range(ROUNDS):
-        begun = time.process_time()
-        work()
-        seconds.append(time.process_time() - begun)
-    return min(seconds)
-
-
 def agreement(texts: list[str], model_path: str) -> int:
     """How many of our labels are those fastText finds for the whole texts."""
     import fasttext
@@ -107,28 +69,18 @@ def agreement(texts: list[str], model_path: str) -> int:
     return same
 
 
-def peer_seconds(python: str, texts: dict[str, list[str]], model_path: str) -> dict[str, float]:
-    """CPU seconds of the peer for each group."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "texts.json")
-        file.write_text(json.dumps(texts))
-        command = [python, "-c", PEER, str(file), model_path, str(ROUNDS)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return {name: float(seconds) for name, seconds in json.loads(done.stdout).items()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("files", nargs="+", type=Path, help="JSON lines with text, .gz or not")
     parser.add_argument("--megabytes", type=float, default=2, help="text of each length")
-    parser.add_argument(
-        "--peer", default=os.environ.get("DATAFLOW_PEER_PYTHON"), help="Python with datatrove"
-    )
+    parser.add_argument("--peer", help="Python of an environment with datatrove")
     options = parser.parse_args()
     model_path = find_model(None)
     texts = groups(options.files, int(options.megabytes * 1e6))
-    peer = peer_seconds(options.peer, texts, model_path) if options.peer else {}
-    identify(pa.array(["compiled before it is timed"], pa.large_string()), model_path)
+    python = peer_python(options.peer)
+    peer = (
+        run_peer(python, "peer_language.py", {"texts": texts, "language_model": model_path}) if python else {}
+    )
 
     print(f"{'documents':>12} {'number':>7} {'MB/s':>8} {'datatrove':>10} {'ratio':>6} {'agreement':>10}")
     sums = {"n": 0, "same": 0}
@@ -136,7 +88,7 @@ def main() -> None:
     for name, group in texts.items():
         array = pa.array(group, pa.large_string())
         n_bytes = sum(len(text.encode()) for text in group)
-        ours = best(partial(identify, array, model_path))
+        ours = cpu_seconds(partial(identify, array, model_path))
         same = agreement(group, model_path)
         row(name, len(group), n_bytes, ours, peer.get(name), same)
         sums["n"] += len(group)
@@ -146,7 +98,7 @@ def main() -> None:
         total["peer"] += peer.get(name, 0)
     row("all", sums["n"], total["bytes"], total["ours"], total["peer"] if peer else None, sums["same"])
     if not peer:
-        print("datatrove was not measured: name its Python with --peer (see the head of this file)")
+        print("datatrove was not measured: name its Python with --peer (peer.py says how to make it)")
 
 
 def row(name: str, n: int, n_bytes: float, ours: float, peer: float | None, same: int) -> None:

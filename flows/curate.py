@@ -32,11 +32,13 @@ def curate_flow(recipe: Recipe) -> None:
     """Read, extract, transform, scrub, measure and store every document."""
     with session(recipe) as run:
         hashes = InputHashes(run.store, "curate")
-        jobs = [
-            _job(run, shard, hashes)
-            for source in recipe.sources
-            for shard in plan_shards(source, recipe.shard_bytes)
-        ]
+        annotations = _annotations(run)
+        settings = _settings(recipe, annotations)
+        jobs = []
+        for source in recipe.sources:
+            curation = curation_of(recipe, source.name, annotations)
+            shards = plan_shards(source, recipe.shard_bytes)
+            jobs += [_job(run, shard, curation, settings, hashes) for shard in shards]
         hashes.save()
         if not recipe.keep_dropped and any(_is_stale(run, job) for job in jobs):
             console.print(
@@ -105,17 +107,23 @@ def file_digest(path: str) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _job(run: Session, shard: InputShard, hashes: InputHashes) -> Job:
-    recipe = run.recipe
-    annotations = _annotations(run)
-    curation = curation_of(recipe, shard.source, annotations)
-    config = {
+def _settings(recipe: Recipe, annotations: list[Annotation]) -> dict[str, Any]:
+    """The part of a fingerprint that all sources share; every model and list is read once for it."""
+    return {
         **text_settings(recipe),
-        "source": curation.source.model_dump(mode="json", exclude={"path"}),
         "signals": recipe.signals,
-        "signal_files": {name: file_digest(path) for name, path in curation.options.files().items()},
-        "minhash": [curation.permutations, curation.shingle],
+        "signal_files": {name: file_digest(path) for name, path in _found(recipe).files().items()},
         "annotations": [annotation.digest for annotation in annotations],
+    }
+
+
+def _job(
+    run: Session, shard: InputShard, curation: Curation, settings: dict[str, Any], hashes: InputHashes
+) -> Job:
+    config = {
+        **settings,
+        "source": curation.source.model_dump(mode="json", exclude={"path"}),
+        "minhash": [curation.permutations, curation.shingle],
     }
     if curation.drop_text:
         config["drop_text"] = [asdict(rule) for rule in curation.drop_text]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from numba import njit
 
 from dataflow.kernels.arrow import Bytes, Offsets
-from dataflow.kernels.clean import decode
+from dataflow.kernels.utf8 import decode
 
 MIN_WORDS = 3
 MAX_WORD_CHARACTERS = 1_000

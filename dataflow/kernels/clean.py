@@ -14,6 +14,7 @@ import numpy.typing as npt
 from numba import njit
 
 from dataflow.kernels.arrow import Bytes, Offsets
+from dataflow.kernels.utf8 import decode
 
 WHITE, COMPOSE, HARD, MOJIBAKE, FOREIGN = 1, 2, 4, 8, 16
 """What a text may need: ``tidy``; a check of its NFC; fewer marks in a row; a look for mojibake; the
@@ -83,27 +84,6 @@ def table() -> npt.NDArray[np.uint16]:
         entries[[ord(character) for character in characters]] |= kind
     entries.flags.writeable = False
     return entries
-
-
-@njit(nogil=True, cache=True, inline="always")
-def decode(data: Bytes, i: int | np.int64, end: int | np.int64) -> tuple[np.int64, int]:
-    """The code point of a multi-byte character and its bytes; what is not UTF-8 is one byte, U+FFFD."""
-    c = np.int64(data[i])
-    if 0xC2 <= c < 0xE0 and i + 1 < end:
-        return (c & 0x1F) << 6 | (np.int64(data[i + 1]) & 0x3F), 2
-    if 0xE0 <= c < 0xF0 and i + 2 < end:
-        point = (c & 0x0F) << 12 | (np.int64(data[i + 1]) & 0x3F) << 6 | (np.int64(data[i + 2]) & 0x3F)
-        return point, 3
-    if 0xF0 <= c < 0xF5 and i + 3 < end:
-        point = (
-            (c & 0x07) << 18
-            | (np.int64(data[i + 1]) & 0x3F) << 12
-            | (np.int64(data[i + 2]) & 0x3F) << 6
-            | (np.int64(data[i + 3]) & 0x3F)
-        )
-        if point < 0x110000:
-            return point, 4
-    return np.int64(0xFFFD), 1
 
 
 @njit(nogil=True, cache=True)

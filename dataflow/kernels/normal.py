@@ -15,7 +15,7 @@ import pyarrow as pa
 from numba import njit
 
 from dataflow.kernels.arrow import Bytes, Offsets, buffers
-from dataflow.kernels.text import _decode
+from dataflow.kernels.utf8 import decode
 
 _CLASS = 0xFF  # canonical combining class
 _SPACE = 1 << 8
@@ -103,7 +103,7 @@ def _fold(
                 last_class = np.int64(0)
                 i += 1
                 continue
-            point, size = _decode(data, i, end)
+            point, size = decode(data, i, end)
             entry = np.int64(table[point])
             combining = entry & _CLASS
             if entry & _HARD or 0 < combining < last_class:

@@ -13,8 +13,6 @@ from dataflow.kernels.arrow import Bytes, Offsets
 
 EMAIL, IBAN, CARD, IP, PHONE = 1, 2, 4, 8, 16
 
-Regions = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
-
 _DIGIT, _LETTER, _SIGN, _HYPHEN, _GAP, _UNDERSCORE = 1, 2, 4, 8, 16, 32
 
 

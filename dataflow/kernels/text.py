@@ -29,12 +29,12 @@ from dataflow.kernels.characters import (
     SPACE,
     SPACELESS,
     SPACELESS_SCRIPTS,
-    TABLE_SIZE,
     TERMINAL,
     TERMINAL_ALONE,
     UPPER,
 )
 from dataflow.kernels.eight import CASE, HIGH, digits, letters, load_eight, trailing_zeros
+from dataflow.kernels.utf8 import decode
 
 STATISTICS = (
     "characters",
@@ -79,7 +79,6 @@ SHORT_LINE = 30  # characters; Penedo et al. 2024
     _WIDE_UPPER, _WIDE_DIGITS, _WIDE_SPACES, _SCRIPTS,
 ) = range(27)  # fmt: skip
 
-_NOT_UTF8 = np.int64(0xFFFD)  # stands for a byte that begins no character: a symbol
 
 _BASIS = 0xCBF29CE484222325
 _PRIME = 0x100000001B3  # FNV-1a, one step a character
@@ -118,22 +117,6 @@ def known_words() -> tuple[npt.NDArray[np.uint64], np.uint64]:
     for number, h in enumerate(hashes, 1):
         known[:, h >> shift & _SLOTS - 1] = h, number
     return known, np.uint64(shift)
-
-
-@njit(nogil=True, cache=True)
-def _decode(data, i, end):  # type: ignore[no-untyped-def]
-    """The code point that begins with the byte ``i``, of 0x80 or more, and how many bytes it has."""
-    point = np.int64(data[i])
-    if 0xC2 <= point < 0xE0 and i + 1 < end:
-        return (point & 0x1F) << 6 | (np.int64(data[i + 1]) & 0x3F), 2
-    if 0xE0 <= point < 0xF0 and i + 2 < end:
-        second, third = np.int64(data[i + 1]) & 0x3F, np.int64(data[i + 2]) & 0x3F
-        return (point & 0x0F) << 12 | second << 6 | third, 3
-    if 0xF0 <= point < 0xF5 and i + 3 < end:
-        second, third = np.int64(data[i + 1]) & 0x3F, np.int64(data[i + 2]) & 0x3F
-        point = (point & 0x07) << 18 | second << 12 | third << 6 | (np.int64(data[i + 3]) & 0x3F)
-        return (point if point < TABLE_SIZE else _NOT_UTF8), 4
-    return _NOT_UTF8, 1
 
 
 @njit(nogil=True, cache=True)
@@ -199,7 +182,7 @@ def read_documents(
             if i < end:
                 point = np.int64(data[i])
                 if point >= 0x80:
-                    point, size = _decode(data, i, end)
+                    point, size = decode(data, i, end)
             entry = np.int64(table[point])
             kind = entry & KIND
 
@@ -239,7 +222,7 @@ def read_documents(
                     if i < end:
                         point = np.int64(data[i])
                         if point >= 0x80:
-                            point, size = _decode(data, i, end)
+                            point, size = decode(data, i, end)
                     entry = np.int64(table[point])
                     kind = entry & KIND
                     if MARK <= kind <= LETTER:
@@ -249,7 +232,7 @@ def read_documents(
                     # inside a word if a letter or digit follows
                     after, after_size = np.int64(data[i + size]), 1
                     if after >= 0x80:
-                        after, after_size = _decode(data, i + size, end)
+                        after, after_size = decode(data, i + size, end)
                     after_entry = np.int64(table[after])
                     after_kind = after_entry & KIND
                     if not DIGIT <= after_kind <= LETTER:

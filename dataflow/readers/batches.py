@@ -8,7 +8,7 @@ import base64
 import datetime
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -172,6 +172,16 @@ def adder(builder: Builder, fields: Fields) -> Callable[[Record], None]:
         )
 
     return add
+
+
+def batches_of(records: Iterable[Record], input_path: str, fields: Fields) -> Iterator[Batch]:
+    """Records of one file as documents and rejects."""
+    builder = Builder(input_path)
+    add = adder(builder, fields)
+    for record in records:
+        add(record)
+        yield from builder.take()
+    yield from builder.take(last=True)
 
 
 def no_text(value: Mapping[str, Any], name: str) -> tuple[str, str]:

@@ -9,29 +9,24 @@ lines are no records.
 
 import csv
 from bisect import bisect_left
+from codecs import BOM_UTF8
 from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from dataflow.readers.batches import RAW_BYTES, Batch, Builder, Record, adder
+from dataflow.readers.batches import RAW_BYTES, Batch, Record, batches_of
 from dataflow.readers.lines import LongLine, chunks
 from dataflow.readers.pieces import Piece
 from dataflow.readers.source import Source
 from dataflow.readers.streams import Damaged, utf8_blocks
 
 _DELIMITERS = ",;\t|"
-_BOM = b"\xef\xbb\xbf"
 
 
 def read(piece: Piece, source: Source) -> Iterator[Batch]:
     """The documents of a file, and the rows that are none."""
-    builder = Builder(piece.relative)
-    add = adder(builder, source.fields)
-    for record in records(piece, source):
-        add(record)
-        yield from builder.take()
-    yield from builder.take(last=True)
+    return batches_of(records(piece, source), piece.relative, source.fields)
 
 
 def records(piece: Piece, source: Source) -> Iterator[Record]:
@@ -78,7 +73,7 @@ def _rows(stream: Iterator[bytes | LongLine], delimiter: str, limit: int) -> Ite
             rest = b""
             continue
         if not begun:
-            chunk = chunk.removeprefix(_BOM)
+            chunk = chunk.removeprefix(BOM_UTF8)
             delimiter = delimiter or _delimiter(chunk.lstrip().partition(b"\n")[0])
             begun = True
         rest = yield from _rows_of(rest + chunk, delimiter, limit, final=False)

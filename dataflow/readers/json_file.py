@@ -3,31 +3,24 @@
 An array is parsed at once and is therefore limited in size; ``max_record_bytes`` holds for all of it.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 
 import orjson
 
 from dataflow.readers import jsonl
-from dataflow.readers.batches import RAW_BYTES, Batch, Builder, Record, adder, to_json
+from dataflow.readers.batches import RAW_BYTES, Batch, Record, batches_of, to_json
 from dataflow.readers.lines import LongLine, lines
 from dataflow.readers.pieces import Piece
 from dataflow.readers.source import Source
 from dataflow.readers.streams import Damaged, utf8_blocks
 
-_BOM = b"\xef\xbb\xbf"
-
 
 def read(piece: Piece, source: Source) -> Iterator[Batch]:
     """The documents of a file, and the items that are none."""
     if _begins_with_an_object(piece, source):
-        yield from jsonl.read(piece, source)
-        return
-    builder = Builder(piece.relative)
-    add = adder(builder, source.fields)
-    for record in records(piece, source):
-        add(record)
-        yield from builder.take()
-    yield from builder.take(last=True)
+        return jsonl.read(piece, source)
+    return batches_of(records(piece, source), piece.relative, source.fields)
 
 
 def records(piece: Piece, source: Source) -> Iterator[Record]:
@@ -36,7 +29,7 @@ def records(piece: Piece, source: Source) -> Iterator[Record]:
         yield from jsonl.records(piece, source)
         return
     content, reason = _whole(piece, source)
-    text = content.removeprefix(_BOM).lstrip()
+    text = content.removeprefix(BOM_UTF8).lstrip()
     value: object = None
     if text and not reason:
         try:
@@ -70,7 +63,7 @@ def _begins_with_an_object(piece: Piece, source: Source) -> bool:
         first = next(
             (line for line in lines(stream, source.max_record_bytes) if line and not _blank(line)), b""
         )
-        return isinstance(first, bytes) and type(orjson.loads(first.removeprefix(_BOM))) is dict
+        return isinstance(first, bytes) and type(orjson.loads(first.removeprefix(BOM_UTF8))) is dict
     except (Damaged, orjson.JSONDecodeError):
         return False
     finally:

@@ -6,6 +6,7 @@ what is left (see ``kernels/json_text.py``); a line that is in any way unusual, 
 data, is parsed whole. Both ways give the same rows.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,7 +34,6 @@ from dataflow.store.documents import READ
 KERNEL_BYTES = 1 << 15
 """Chunks below this are parsed whole: for a file of a few lines the kernel's arrays cost more than they save."""
 
-_BOM = b"\xef\xbb\xbf"
 _REASONS = (
     ("surrogate", "lone_surrogate"),
     ("not valid UTF-8", "invalid_utf8"),
@@ -117,8 +117,8 @@ def _batch(
     """Rows of some lines: those whose text the kernel found, and among them those that were parsed whole."""
     from dataflow.kernels.json_text import FOUND, UNUSUAL, text_values  # compiled code: not for `--help`
 
-    if number == 0 and chunk.startswith(_BOM):
-        starts[0] += len(_BOM)
+    if number == 0 and chunk.startswith(BOM_UTF8):
+        starts[0] += len(BOM_UTF8)
     content = np.frombuffer(chunk, np.uint8)
     state, begins, afters, offsets, values = text_values(content, starts, ends, source.fields.text)
     state[(state == FOUND) & (ends - starts > source.max_record_bytes)] = UNUSUAL
@@ -191,7 +191,7 @@ def _record(line: bytes | LongLine, relative: str, number: int, source: Source) 
         reason = f"line_too_long: {line.n_bytes} bytes, at most {source.max_record_bytes} are read"
         return Record(number, relative, None, reason, line.raw, line.n_bytes)
     if number == 0:
-        line = line.removeprefix(_BOM)
+        line = line.removeprefix(BOM_UTF8)
     raw, reason, value = line[:RAW_BYTES], "", None
     try:
         value = orjson.loads(line)

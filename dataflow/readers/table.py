@@ -19,7 +19,7 @@ from dataflow.readers.batches import (
     Builder,
     Described,
     Record,
-    adder,
+    batches_of,
     describer,
     to_json,
 )
@@ -63,11 +63,7 @@ def batches(parts: Iterator[Rows | Damage], relative: str, source: Source) -> It
         elif source.fields.text in part[1].schema.names:
             yield _documents(relative, *part, source)
         else:
-            builder = Builder(relative)
-            add = adder(builder, source.fields)
-            for record in records(iter([part]), relative):
-                add(record)
-            yield from builder.take(last=True)
+            yield from batches_of(records(iter([part]), relative), relative, source.fields)
 
 
 def records(parts: Iterator[Rows | Damage], relative: str) -> Iterator[Record]:
