@@ -83,6 +83,8 @@ EXAMPLES = [
     ("ab1 é中๑.\n", "symbol_share", 1 / 9),
     ("ab1 é中๑.\n", "non_ascii_share", 3 / 9),
     ("ÄbC d", "uppercase_share", 2 / 5),
+    ("AZ[@az09/:", "uppercase_share", 2 / 10),
+    ("AZ[@az09/:", "digit_share", 2 / 10),
     ("USA and ÖBB I x2 42 B2B", "capital_word_share", 4 / 7),
     ("The the THE cat", "unique_word_share", 0.5),
     ("你好你", "unique_word_share", 2 / 3),
