@@ -236,6 +236,9 @@ def _dedup(store: Storage, random: np.random.Generator) -> Made:
         "cluster_size": size,
         "similarity": np.where(ids == survivor, 1.0, 0.9).astype(np.float32),
         "kind": np.where(random.random(len(ids)) < 0.3, "exact", "near"),
+        "removed": ids != survivor,
+        "earlier": pa.nulls(len(ids), pa.string()),
+        "levels": np.where(ids == survivor, 0, -1),
     }
     output = "decisions/dedup/part-00000.parquet"
     rows_of = pa.table({name: pa.array(columns[name], DEDUP.field(name).type) for name in DEDUP.names})

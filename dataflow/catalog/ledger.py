@@ -52,10 +52,10 @@ SELECT
     d.n_bytes AS bytes_out
 FROM stored.{prefix}documents AS d
 LEFT JOIN (SELECT * FROM stored.{prefix}filter WHERE NOT passed) AS f ON f.id = d.id
-LEFT JOIN (SELECT * FROM stored.{prefix}dedup WHERE survivor <> id) AS u ON u.id = d.id
+LEFT JOIN (SELECT * FROM stored.{prefix}dedup WHERE removed) AS u ON u.id = d.id
 LEFT JOIN (
     SELECT id, list(DISTINCT "set" || ': ' || item ORDER BY "set" || ': ' || item) AS reasons
-    FROM stored.{prefix}contamination GROUP BY id
+    FROM stored.{prefix}contamination WHERE action = 'drop' GROUP BY id
 ) AS c ON c.id = d.id
 LEFT JOIN (
     SELECT

@@ -168,7 +168,7 @@ def _judged_sql(con: duckdb.DuckDBPyConnection, verdicts: str) -> str:
     if "contamination" in steps:
         clean, hits = (
             "hit IS NULL",
-            "LEFT JOIN (SELECT DISTINCT id AS hit FROM stored.contamination) ON hit = j.id",
+            "LEFT JOIN (SELECT DISTINCT id AS hit FROM stored.contamination WHERE action = 'drop') ON hit = j.id",
         )
     return f"""
         CREATE OR REPLACE TEMP TABLE w_judged AS

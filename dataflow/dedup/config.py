@@ -21,10 +21,17 @@ class Near(Config):
     """MinHash values in a band; more rows ask for more likeness. Signatures have bands x rows values."""
 
     shingle: int = Field(default=5, ge=1)
-    """Words in a shingle. Documents with fewer words are deduplicated exactly only."""
+    """Words (or characters) in a shingle. Documents with fewer are deduplicated exactly only."""
+
+    unit: Literal["words", "characters"] = "words"
+    """What a shingle is made of. In scripts without spaces every letter is a word."""
 
     similarity: float = Field(default=0.7, gt=0, le=1)
-    """Share of equal signature values (the estimate of J) at which two candidates are near-duplicates."""
+    """Jaccard similarity at which two candidates are near-duplicates."""
+
+    verify: Literal["signature", "exact"] = "signature"
+    """How the similarity of candidates is measured: estimated by the share of equal signature values, or computed
+    from the shingles themselves, for which texts are read again."""
 
     @property
     def permutations(self) -> int:
@@ -32,8 +39,37 @@ class Near(Config):
         return self.bands * self.rows
 
 
-def _on(value: object) -> object:
-    return Near() if value is True else value
+class Passages(Config):
+    """Passages of one kind that occur in several documents: the first in survivor order keeps them."""
+
+    min_words: int = Field(default=10, ge=1)
+    """Passages with fewer words are never cut: they repeat by chance."""
+
+
+class Paragraphs(Passages):
+    """Paragraphs (runs of lines that are not blank) that occur in several documents."""
+
+    min_words: int = Field(default=20, ge=1)
+    """Paragraphs with fewer words are never cut."""
+
+
+class Sentences(Passages):
+    """Runs of ``span`` sentences that occur in several documents (C4 cuts spans of 3)."""
+
+    span: int = Field(default=3, ge=1)
+    """Sentences in a run."""
+
+
+class Substrings(Config):
+    """Any run of so many words that occurs twice, wherever it begins (Lee et al. 2022: 50 tokens)."""
+
+    words: int = Field(default=50, ge=10)
+    """Words in a run; longer repeats are found as runs that overlap."""
+
+
+def _on(section: type[Config]) -> BeforeValidator:
+    """``true`` stands for a section with its defaults."""
+    return BeforeValidator(lambda value: section() if value is True else value)
 
 
 class Dedup(Config):
@@ -42,8 +78,26 @@ class Dedup(Config):
     exact: bool = True
     """Documents of the same text, blind to case, white space and Unicode composition, are duplicates."""
 
-    near: Annotated[Near | Literal[False], BeforeValidator(_on)] = Near()
+    url: bool = False
+    """Documents of the same URL are duplicates, whatever their text."""
+
+    near: Annotated[Near | Literal[False], _on(Near)] = Near()
     """Near-duplicates: true, false, or the parameters."""
+
+    lines: Annotated[Passages | Literal[False], _on(Passages)] = False
+    """Cut lines that an earlier document has too: true, false, or the parameters."""
+
+    paragraphs: Annotated[Paragraphs | Literal[False], _on(Paragraphs)] = False
+    """Cut paragraphs that an earlier document has too."""
+
+    sentences: Annotated[Sentences | Literal[False], _on(Sentences)] = False
+    """Cut runs of sentences that an earlier document has too."""
+
+    substrings: Annotated[Substrings | Literal[False], _on(Substrings)] = False
+    """Cut long runs of words that occurred before, anywhere."""
+
+    min_left_words: int = Field(default=50, ge=0)
+    """A document of which passages are cut goes as a whole where fewer words than this are left."""
 
     survivor: str = "n_bytes DESC"
     """SQL sort key over the columns of signals: the first document of a cluster stays. Ties go by id."""
@@ -51,5 +105,14 @@ class Dedup(Config):
     cluster: Literal["greedy", "components"] = "greedy"
     """greedy: a document goes only if it resembles one that stays. components: all but the first go."""
 
+    mode: Literal["remove", "annotate"] = "remove"
+    """remove: duplicates go. annotate: they stay, with cluster and cluster size beside them."""
+
+    against: dict[str, str] = Field(default={})
+    """Earlier corpora by a name for each: folders of runs that wrote an index. What they hold is a duplicate here."""
+
+    index: bool = False
+    """Write an index of what stays, for `against` of later corpora."""
+
     memory_limit: Size = Field(default=2_000_000_000, ge=100_000_000)
-    """Bytes that finding duplicates may hold in memory before it works on disk. No decision depends on it."""
+    """Bytes that one task of deduplication may hold before it works on disk. No decision depends on it."""

@@ -34,7 +34,7 @@ from dataflow.store.documents import DEDUP
 from dataflow.store.manifest import Made
 from dataflow.store.storage import Storage
 
-VERSION = 1
+VERSION = 2
 """Raise when the bytes of decisions/dedup change for the same documents and configuration."""
 
 OUTPUT = "decisions/dedup/part-00000.parquet"
@@ -324,7 +324,8 @@ def _write(database: duckdb.DuckDBPyConnection, store: Storage, decided: pa.Tabl
     database.register("decided", decided)
     reader = database.sql(
         "SELECT own.dedup_id AS id, survivors.dedup_id AS survivor, clusters.dedup_id AS cluster,"
-        " cluster_size, similarity, kind FROM decided"
+        " cluster_size, similarity, kind, decided.rank <> decided.survivor AS removed, NULL AS earlier, 0 AS levels"
+        " FROM decided"
         " JOIN ranked own ON own.dedup_rank = decided.rank"
         " JOIN ranked survivors ON survivors.dedup_rank = decided.survivor"
         " JOIN ranked clusters ON clusters.dedup_rank = decided.cluster ORDER BY own.dedup_id"

@@ -11,12 +11,14 @@ from dataflow.store.documents import DEDUP, INSTRUCTIONS
 from dataflow.store.manifest import Made
 from dataflow.store.storage import Storage
 
-VERSION = 1
+VERSION = 2
 """Raised when the same conversations would give other decisions."""
 
 _COLUMNS = ["id", "exact_hash"]
 _CLUSTERS = """
-    SELECT id, survivor, survivor AS cluster, cluster_size, CAST(1 AS FLOAT) AS similarity, 'exact' AS kind
+    SELECT id, survivor, survivor AS cluster, cluster_size, CAST(1 AS FLOAT) AS similarity, 'exact' AS kind,
+           id <> survivor AS removed, CAST(NULL AS VARCHAR) AS earlier,
+           CASE WHEN id <> survivor THEN -1 ELSE 0 END AS levels
     FROM (
         SELECT id, min(id) OVER same AS survivor, count(*) OVER same AS cluster_size
         FROM hashes WINDOW same AS (PARTITION BY exact_hash)

@@ -72,7 +72,7 @@ def load(
         CREATE TABLE kept AS
         SELECT passed.*, coalesce(duplicates.cluster, passed.id) AS cluster_id
         FROM passed ANTI JOIN contaminated USING (id) LEFT JOIN duplicates USING (id)
-        WHERE duplicates.id IS NULL OR duplicates.survivor = passed.id;
+        WHERE duplicates.removed IS NOT true;
         DROP TABLE passed; DROP TABLE duplicates; DROP TABLE contaminated
     """)
     connection.register(
@@ -151,16 +151,16 @@ def _load_part(
 
 
 def _load_decisions(connection: duckdb.DuckDBPyConnection, store: Storage) -> None:
-    connection.execute("CREATE TABLE duplicates (id VARCHAR, survivor VARCHAR, cluster VARCHAR)")
-    connection.execute("CREATE TABLE contaminated (id VARCHAR)")
+    connection.execute("CREATE TABLE duplicates (id VARCHAR, cluster VARCHAR, removed BOOLEAN)")
+    connection.execute("CREATE TABLE contaminated (id VARCHAR, action VARCHAR)")
     decisions = {
-        "dedup": ("duplicates", ["id", "survivor", "cluster"]),
-        "contamination": ("contaminated", ["id"]),
+        "dedup": ("duplicates", ["id", "cluster", "removed"], ""),
+        "contamination": ("contaminated", ["id", "action"], "WHERE action = 'drop'"),
     }
-    for folder, (name, columns) in decisions.items():
+    for folder, (name, columns, chosen) in decisions.items():
         for path in store.list(f"decisions/{folder}"):
             connection.register("incoming", store.read_table(path, columns))
-            connection.execute(f"INSERT INTO {name} SELECT {', '.join(columns)} FROM incoming")
+            connection.execute(f"INSERT INTO {name} SELECT {', '.join(columns)} FROM incoming {chosen}")
             connection.unregister("incoming")
 
 

@@ -1,7 +1,8 @@
 """The tables that lie on disk, as Arrow schemas: the words that all steps share.
 
 ``READ`` is what a reader yields before anything is computed; the others are files under the output folder, one
-Parquet part for each shard. Rows of ``documents``, ``signals`` and ``decisions/filter`` stand in the same order.
+Parquet part for each shard. Rows of ``documents``, ``signals`` and ``decisions/filter`` stand in the same order; the
+other decisions have rows for the documents they say something of, in that order too.
 """
 
 import pyarrow as pa
@@ -79,16 +80,44 @@ FILTER = pa.schema({"id": pa.string(), "passed": pa.bool_(), "reasons": pa.list_
 DEDUP = pa.schema(
     {
         "id": pa.string(),
-        "survivor": pa.string(),  # equals id where the document is kept
+        "survivor": pa.string(),  # what the document repeats; equals id where it stays
         "cluster": pa.string(),  # id of the first survivor of the cluster
-        "cluster_size": pa.int64(),
-        "similarity": pa.float32(),  # to the survivor; 1 for the survivor itself
-        "kind": pa.string(),  # exact or near
+        "cluster_size": pa.int64(),  # own documents in it
+        "similarity": pa.float32(),  # to the survivor; 1 for the survivor itself, null where not measured
+        "kind": pa.string(),  # exact, url, near or semantic
+        "removed": pa.bool_(),  # never where duplicates are only annotated
+        "earlier": pa.string(),  # the earlier corpus that the survivor is of; null: this one
+        "levels": pa.int64(),  # bit k: removed if the similarity asked for were k hundredths higher
+    }
+)
+
+CUTS = pa.schema(
+    {
+        "id": pa.string(),
+        "spans": pa.list_(  # bytes in the stored text, in order, disjoint
+            pa.struct({"start": pa.int64(), "length": pa.int64(), "kind": pa.string()})
+        ),
+        "bytes_cut": pa.int64(),
+        "bytes_left": pa.int64(),
+        "survivor": pa.string(),  # the document that keeps most of what is cut
+        "removed": pa.bool_(),  # too little was left
+        "applied": pa.bool_(),  # not where duplicates are only annotated
     }
 )
 
 CONTAMINATION = pa.schema(
-    {"id": pa.string(), "set": pa.string(), "item": pa.string(), "overlap": pa.float32()}
+    {
+        "id": pa.string(),
+        "set": pa.string(),
+        "item": pa.string(),
+        "part": pa.string(),  # prompt, or prompt+answer
+        "overlap": pa.float32(),  # share of the item's n-grams that the document has
+        "n_grams": pa.int64(),  # of them found
+        "action": pa.string(),  # drop, cut or annotate
+        "spans": pa.list_(  # bytes in the stored text, in order, disjoint
+            pa.struct({"start": pa.int64(), "length": pa.int64()})
+        ),
+    }
 )
 
 PLAN = pa.schema(

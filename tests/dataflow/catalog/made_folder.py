@@ -191,6 +191,7 @@ def _dedup(store: Storage, docs: Sequence[Doc]) -> Made:
             "cluster_size": 2,
             "similarity": doc.similarity if doc.duplicate_of else 1.0,
             "kind": "near",
+            "removed": bool(doc.duplicate_of),
         }
         for doc in docs
         if doc.duplicate_of or doc.id in survivors
@@ -202,7 +203,7 @@ def _dedup(store: Storage, docs: Sequence[Doc]) -> Made:
 def _decontaminate(store: Storage, docs: Sequence[Doc]) -> Made:
     rel = "decisions/contamination/part-00000.parquet"
     hits = [
-        {"id": doc.id, "set": "quiz", "item": item, "overlap": 0.9}
+        {"id": doc.id, "set": "quiz", "item": item, "overlap": 0.9, "action": "drop"}
         for doc in docs
         for item in doc.contaminated_by
     ]

@@ -182,5 +182,5 @@ def test_golden_bytes(tmp_path: Path) -> None:
     for folder in ("documents", "decisions", "plan", "corpus"):
         rows = [store.read_table(path).to_pylist() for path in store.list(f"instructions/{folder}")]
         digests.append(hashlib.sha256(repr(rows).encode()).hexdigest()[:8])
-    assert (prepare.VERSION, dedup.VERSION, splits.VERSION) == (1, 1, 1)
-    assert digests == ["13397700", "15ab5de3", "f7da4ce0", "5b724692"]
+    assert (prepare.VERSION, dedup.VERSION, splits.VERSION) == (1, 2, 1)
+    assert digests == ["13397700", "132b8be6", "f7da4ce0", "5b724692"]

@@ -33,7 +33,8 @@ class Corpus:
             store.write_table("decisions/dedup/part-00000.parquet", self._duplicates())
         if self.contaminated:
             rows = [
-                {"id": each, "set": "s", "item": "i", "overlap": 1.0} for each in sorted(self.contaminated)
+                {"id": each, "set": "s", "item": "i", "overlap": 1.0, "action": "drop"}
+                for each in sorted(self.contaminated)
             ]
             table = pa.Table.from_pylist(rows, CONTAMINATION)
             store.write_table("decisions/contamination/part-00000.parquet", table)
@@ -70,7 +71,8 @@ class Corpus:
                         "cluster": cluster[0][0],
                         "cluster_size": size,
                     }
-                    rows.append({**row, "similarity": 1.0, "kind": "near"})
+                    gone = member != members[0]
+                    rows.append({**row, "similarity": 1.0, "kind": "near", "removed": gone})
         return pa.Table.from_pylist(sorted(rows, key=lambda row: row["id"]), DEDUP)
 
 
