@@ -1,8 +1,10 @@
 """What a recipe says about duplicates. Light to import: ``curate`` takes the shape of signatures from it."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from dataflow.config import Config, Size
 
@@ -14,11 +16,19 @@ class Near(Config):
     1 - (1 - J^rows)^bands: with 14 bands of 8 rows, half of the pairs at J = 0.685, 99 % at 0.85.
     """
 
+    threshold: float | None = Field(default=None, gt=0, lt=1)
+    """Jaccard similarity to choose bands and rows for, as datasketch does; with it leave both out. They weigh missed
+    pairs below it against false candidates above it: take it somewhat lower than `similarity`."""
+
     bands: int = Field(default=14, ge=1)
     """Bands of a signature; more bands find more pairs, and more false candidates to verify."""
 
     rows: int = Field(default=8, ge=1)
-    """MinHash values in a band; more rows ask for more likeness. Signatures have bands x rows values."""
+    """MinHash values in a band; more rows ask for more likeness."""
+
+    permutations: int = Field(default=112, ge=1, le=32767)
+    """MinHash values in a signature: bands x rows where left out. Further ones only sharpen the estimate; with
+    `threshold` bands and rows are chosen to use as many of them as serve."""
 
     shingle: int = Field(default=5, ge=1)
     """Words (or characters) in a shingle. Documents with fewer are deduplicated exactly only."""
@@ -33,10 +43,55 @@ class Near(Config):
     """How the similarity of candidates is measured: estimated by the share of equal signature values, or computed
     from the shingles themselves, for which texts are read again."""
 
-    @property
-    def permutations(self) -> int:
-        """Values in a signature."""
-        return self.bands * self.rows
+    @model_validator(mode="before")
+    @classmethod
+    def _resolved(cls, given: object) -> object:
+        """Bands, rows and permutations in figures, so that they show in whatever is dumped."""
+        return _with_bands(dict(given)) if isinstance(given, Mapping) else given
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.threshold is not None:
+            bands, rows = optimal_bands(self.threshold, self.permutations)
+            if (self.bands, self.rows) != (bands, rows):
+                raise ValueError(
+                    f"a threshold of {self.threshold} with {self.permutations} permutations means {bands} bands of"
+                    f" {rows} rows, not {self.bands} of {self.rows}: leave out `threshold`, or `bands` and `rows`"
+                )
+        if self.permutations < self.bands * self.rows:
+            raise ValueError(
+                f"{self.bands} bands of {self.rows} rows need {self.bands * self.rows} permutations, not"
+                f" {self.permutations}: leave `permutations` out, or give as many or more"
+            )
+        return self
+
+
+def _with_bands(given: dict[str, Any]) -> dict[str, Any]:
+    """What was left out, from what was given; faults are left for pydantic to name."""
+    values = {
+        name: given.get(name, Near.model_fields[name].default) for name in ("bands", "rows", "permutations")
+    }
+    threshold = given.get("threshold")
+    if not all(isinstance(value, int) for value in values.values()):
+        return given
+    if threshold is None:
+        given.setdefault("permutations", values["bands"] * values["rows"])
+    elif isinstance(threshold, int | float) and 0 < threshold < 1 and 1 <= values["permutations"] <= 32767:
+        bands, rows = optimal_bands(threshold, values["permutations"])
+        given.setdefault("bands", bands)
+        given.setdefault("rows", rows)
+    return given
+
+
+@cache
+def optimal_bands(threshold: float, permutations: int) -> tuple[int, int]:
+    """datasketch's bands and rows for a Jaccard threshold: the least sum of false positives and negatives."""
+    from datasketch import MinHashLSH  # a second of imports that only recipes with a threshold pay
+
+    if permutations < 2:
+        return 1, 1  # all there is; datasketch takes two and more
+    lsh = MinHashLSH(threshold=threshold, num_perm=permutations)
+    return int(lsh.b), int(lsh.r)
 
 
 class Passages(Config):
