@@ -122,6 +122,33 @@ class Substrings(Config):
     """Words in a run; longer repeats are found as runs that overlap."""
 
 
+class Semantic(Config):
+    """Documents that mean the same in other words, by the cosine of their embeddings (Abbas et al. 2023, SemDeDup).
+
+    Needs the extra `semantic`. Embeddings are laid into buckets around k-means centres and compared inside them, as
+    SemDeDup does: what falls into different buckets is not compared.
+    """
+
+    model: str = ""
+    """A model2vec model that embeds the first 512 tokens of each document: a folder, or a name on Hugging Face."""
+
+    embeddings: str = ""
+    """Your own embeddings: a folder (or URL) with a Parquet file for each file of `documents/`, of the same name, with
+    columns `id` and `embedding`."""
+
+    similarity: float = Field(default=0.9, gt=0, le=1)
+    """Cosine at which two documents are duplicates."""
+
+    bucket: int = Field(default=10_000, ge=100)
+    """Documents of a bucket, on average; time grows with it, and so do the pairs that are seen."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if bool(self.model) == bool(self.embeddings):
+            raise ValueError("name either a model or a folder of embeddings")
+        return self
+
+
 def _on(section: type[Config]) -> BeforeValidator:
     """``true`` stands for a section with its defaults."""
     return BeforeValidator(lambda value: section() if value is True else value)
@@ -138,6 +165,9 @@ class Dedup(Config):
 
     near: Annotated[Near | Literal[False], _on(Near)] = Near()
     """Near-duplicates: true, false, or the parameters."""
+
+    semantic: Semantic | None = None
+    """Duplicates by meaning among what the levels above leave; left out: none."""
 
     lines: Annotated[Passages | Literal[False], _on(Passages)] = False
     """Cut lines that an earlier document has too: true, false, or the parameters."""
