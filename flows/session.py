@@ -57,15 +57,19 @@ class Session:
     store: Storage
     workers: Workers
 
-    def make(self, step: str, jobs: Sequence[Job]) -> list[Manifest]:
+    def make(
+        self, step: str, jobs: Sequence[Job], quiet: bool = False, since: float | None = None
+    ) -> list[Manifest]:
         """Make what is missing of a step's parts; parts that are no longer wanted are removed.
 
         Args:
             step: name for progress and results (a step may have several rounds with manifests of their own).
             jobs: every part that should exist afterwards, in order.
+            quiet: say nothing when they are made: a round of which only the last speaks.
+            since: when the first round began, by the monotonic clock.
         """
         raise_again()
-        started = time.monotonic()
+        started = time.monotonic() if since is None else since
         done = {job.part.name: manifest for job in jobs if (manifest := current(self.store, job.part))}
         missing = [job for job in jobs if job.part.name not in done]
         result = StepResult(step, made=len(missing), current=len(done))
@@ -86,7 +90,8 @@ class Session:
         for manifest in manifests:
             result.counts.update(manifest.counts)
         result.seconds = time.monotonic() - started
-        say(str(result))
+        if not quiet:
+            say(str(result))
         return manifests
 
     def _submit(self, name: str, jobs: Sequence[Job], advance: Advance) -> PrefectFuture[list[Manifest]]:

@@ -124,12 +124,8 @@ class DedupPart:
         width = near.permutations * 8
         lengths = pc.unique(pc.fill_null(pc.binary_length(column), 0)).to_pylist()
         if others := [length for length in lengths if length != width]:
-            raise DataflowError(
-                f"signatures of {others[0] // 8} values, but {near.bands} bands x {near.rows} rows ask for"
-                f" {near.permutations}",
-                self.table,
-                _AGAIN,
-            )
+            what = f"signatures of {others[0] // 8} values, but this recipe asks for {near.permutations}"
+            raise DataflowError(what, self.table, _AGAIN)
         fixed = column.cast(pa.binary(width))
         values = np.frombuffer(fixed.buffers()[1], "<u8")[fixed.offset * near.permutations :]
         return values[: len(fixed) * near.permutations].reshape(len(fixed), near.permutations)
