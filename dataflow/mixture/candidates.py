@@ -1,8 +1,11 @@
 """The documents that a mixture may use: what is kept, with its size, its cluster and its place on disk.
 
 Read from signals and decisions alone, part by part, into a DuckDB table that spills; in memory stay a few
-numbers a document (some 50 bytes, four times that while the plan is made). *Kept* is what passed the rules,
+numbers a document (some 60 bytes, four times that while the plan is made). *Kept* is what passed the rules,
 is no duplicate and is not contaminated.
+
+Sizes are those of the text as it will stand in the corpus, without the passages that were cut from it. Its tokens
+were counted before: what is left of them is estimated by the share of bytes that is left.
 """
 
 from collections.abc import Sequence
@@ -18,6 +21,8 @@ import pyarrow.parquet as pq
 from dataflow.errors import DataflowError
 from dataflow.mixture.draw import Integers, Keys
 from dataflow.store.storage import Storage
+from dataflow.transforms.applied import applied_cuts
+from dataflow.transforms.cut import bytes_cut
 
 DocumentPart = tuple[str, str]
 """Source and shard: what ``documents/<source>/<shard>.parquet`` is named after."""
@@ -28,6 +33,7 @@ _OWN = {
     "source": pa.string(),
     "n_bytes": pa.int64(),
     "n_tokens": pa.int64(),
+    "cut": pa.bool_(),
 }
 
 
@@ -41,10 +47,12 @@ class Candidates:
     doc: Integers  # number of the document among all rows of all parts
     source: Integers  # index into sources
     n_bytes: Integers
-    n_tokens: Integers  # all zero where not exact
-    exact_tokens: bool  # every kept document has its count of tokens
+    n_tokens: Integers  # estimated where something was cut; of no meaning unless tokens_known
+    tokens_known: bool  # every kept document has a count of tokens, or an estimate from its own count
+    exact_tokens: bool  # ... and all are counts
+    stands_for: Integers  # documents that it stands for: itself, and those removed as its duplicates
     keys: Keys  # seeded hash of the id
-    clusters: Keys  # seeded hash of the cluster's id: equal for near-duplicates that were both kept
+    clusters: Keys  # seeded hash of the cluster's id: equal for duplicates that were both kept
 
     def __len__(self) -> int:
         return len(self.doc)
@@ -64,27 +72,39 @@ def load(
     columns: Sequence[str],
     seed: int,
 ) -> Candidates:
-    """Fill the table ``kept`` (doc, id, source, sizes, ``columns``) and take the numbers from it."""
+    """Fill the table ``kept`` (doc, id, source, sizes, cluster_size, ``columns``) and take the numbers from it."""
     sources = sorted({source for source, _ in parts})
     rows = [_load_part(connection, store, part, columns, number) for number, part in _numbered(store, parts)]
     _load_decisions(connection, store)
     connection.execute("""
         CREATE TABLE kept AS
-        SELECT passed.*, coalesce(duplicates.cluster, passed.id) AS cluster_id
-        FROM passed ANTI JOIN contaminated USING (id) LEFT JOIN duplicates USING (id)
-        WHERE duplicates.removed IS NOT true;
-        DROP TABLE passed; DROP TABLE duplicates; DROP TABLE contaminated
+        SELECT
+            passed.*,
+            coalesce(dedup.cluster, passed.id) AS cluster_id,
+            coalesce(semantic.cluster, passed.id) AS meaning_id,
+            coalesce(dedup.cluster_size, 1) AS cluster_size,
+            coalesce(gone.n, 0) + 1 AS stands_for
+        FROM passed
+        ANTI JOIN removed USING (id)
+        LEFT JOIN dedup USING (id)
+        LEFT JOIN semantic USING (id)
+        LEFT JOIN (
+            SELECT survivor AS id, count(*) AS n FROM dedup WHERE removed AND earlier IS NULL GROUP BY survivor
+        ) AS gone USING (id);
+        DROP TABLE passed; DROP TABLE removed; DROP TABLE dedup; DROP TABLE semantic
     """)
     connection.register(
         "names", pa.table({"name": sources, "number": pa.array(range(len(sources)), pa.int64())})
     )
     table = connection.sql(f"""
-        SELECT doc, names.number AS source, n_bytes, n_tokens,
+        SELECT doc, names.number AS source, n_bytes, n_tokens, cut, stands_for,
                md5_number_lower('{int(seed)}/' || id) AS key,
-               md5_number_lower('{int(seed)}/' || cluster_id) AS cluster
+               md5_number_lower('{int(seed)}/' || cluster_id) AS cluster,
+               md5_number_lower('{int(seed)}/' || meaning_id) AS meaning
         FROM kept JOIN names ON names.name = kept.source
         ORDER BY doc
     """).to_arrow_table()
+    known = table.num_rows > 0 and table["n_tokens"].null_count == 0
     return Candidates(
         parts=parts,
         sources=sources,
@@ -93,10 +113,30 @@ def load(
         source=_numbers(table, "source"),
         n_bytes=_numbers(table, "n_bytes"),
         n_tokens=_numbers(table, "n_tokens"),
-        exact_tokens=table.num_rows > 0 and table["n_tokens"].null_count == 0,
+        tokens_known=known,
+        exact_tokens=known and not pc.any(table["cut"]).as_py(),
+        stands_for=_numbers(table, "stands_for"),
         keys=table["key"].to_numpy(),
-        clusters=table["cluster"].to_numpy(),
+        clusters=joined(table["cluster"].to_numpy(), table["meaning"].to_numpy()),
     )
+
+
+def joined(first: Keys, second: Keys) -> Keys:
+    """Groups of documents that are connected by being of one group in ``first`` or in ``second``.
+
+    Where a document is alone in ``second``, its group in ``first`` stays as it is.
+    """
+    names, group = np.unique(first, return_inverse=True)
+    _, other = np.unique(second, return_inverse=True)
+    label = group
+    while True:
+        before = label
+        for groups in (other, group):
+            least = np.full(len(before), len(before), dtype=np.int64)
+            np.minimum.at(least, groups, label)
+            label = least[groups]
+        if (label == before).all():
+            return names[label]
 
 
 def _numbered(store: Storage, parts: Sequence[DocumentPart]) -> list[tuple[int, DocumentPart]]:
@@ -134,12 +174,19 @@ def _load_part(
         what = "the decisions are not those of the documents beside them"
         raise DataflowError(what, f"decisions/filter/{path}", "Run `dataflow filter` again.")
     n_rows = len(signals)
+    n_bytes = signals["n_bytes"].to_numpy()
+    lost = bytes_cut(*applied_cuts(store, *part, signals["id"]), n_rows)
+    if (lost > n_bytes).any():
+        what = "more is cut from a document than it has"
+        raise DataflowError(what, f"decisions/cuts/{path}", "Run `dataflow dedup` again.")
+    n_tokens = signals["n_tokens"] if "n_tokens" in there else pa.nulls(n_rows, pa.int64())
     own = {
         "doc": pa.array(np.arange(first, first + n_rows)),
         "id": signals["id"],
         "source": pa.repeat(part[0], n_rows),
-        "n_bytes": signals["n_bytes"],
-        "n_tokens": signals["n_tokens"] if "n_tokens" in there else pa.nulls(n_rows, pa.int64()),
+        "n_bytes": n_bytes - lost,
+        "n_tokens": _left_of(n_tokens, n_bytes, lost) if lost.any() else n_tokens,
+        "cut": lost > 0,
     }
     table = pa.table({**own, **{name: signals[name] for name in extra}})
     types = pa.schema([*_OWN.items(), *((name, signals.schema.field(name).type) for name in extra)])
@@ -150,17 +197,42 @@ def _load_part(
     return n_rows
 
 
+def _left_of(
+    n_tokens: pa.Array | pa.ChunkedArray, n_bytes: npt.NDArray[np.int64], lost: npt.NDArray[np.int64]
+) -> pa.Array:
+    """Of each count of tokens the share that its bytes have left, rounded; an unknown count stays unknown."""
+    counted = pc.fill_null(n_tokens, 0).to_numpy().astype(np.int64)
+    whole = np.maximum(n_bytes, 1)
+    left = np.where(lost > 0, (counted * (n_bytes - lost) * 2 + whole) // (2 * whole), counted)
+    return pa.array(left, mask=pc.is_null(n_tokens).to_numpy(zero_copy_only=False))
+
+
+_CLUSTERS = (
+    "id VARCHAR, survivor VARCHAR, cluster VARCHAR, cluster_size BIGINT, removed BOOLEAN, earlier VARCHAR"
+)
+_REMOVED = {
+    "dedup": "removed",
+    "semantic": "removed",
+    "cuts": "removed",
+    "contamination": "action = 'drop'",
+}
+"""Decisions by which a document goes, as folders, and the rows that say so."""
+
+
 def _load_decisions(connection: duckdb.DuckDBPyConnection, store: Storage) -> None:
-    connection.execute("CREATE TABLE duplicates (id VARCHAR, cluster VARCHAR, removed BOOLEAN)")
-    connection.execute("CREATE TABLE contaminated (id VARCHAR, action VARCHAR)")
-    decisions = {
-        "dedup": ("duplicates", ["id", "cluster", "removed"], ""),
-        "contamination": ("contaminated", ["id", "action"], "WHERE action = 'drop'"),
-    }
-    for folder, (name, columns, chosen) in decisions.items():
-        for path in store.list(f"decisions/{folder}"):
+    """Fill the tables ``removed``, ``dedup`` and ``semantic``; a step that has not run gives no rows."""
+    connection.execute(
+        f"CREATE TABLE removed (id VARCHAR); CREATE TABLE dedup ({_CLUSTERS}); CREATE TABLE semantic ({_CLUSTERS})"
+    )
+    clusters = [column.split()[0] for column in _CLUSTERS.split(", ")]
+    for step, condition in _REMOVED.items():
+        has_clusters = step in ("dedup", "semantic")
+        columns = clusters if has_clusters else ["id", condition.split()[0]]
+        for path in store.list(f"decisions/{step}"):
             connection.register("incoming", store.read_table(path, columns))
-            connection.execute(f"INSERT INTO {name} SELECT {', '.join(columns)} FROM incoming {chosen}")
+            connection.execute(f"INSERT INTO removed SELECT id FROM incoming WHERE {condition}")
+            if has_clusters:
+                connection.execute(f"INSERT INTO {step} SELECT {', '.join(clusters)} FROM incoming")
             connection.unregister("incoming")
 
 

@@ -18,6 +18,7 @@ Unit = Literal["bytes", "tokens"]
 _BUDGET = re.compile(r"^(?P<size>.*?)\s*(?P<unit>bytes?|tokens?)?\s*$", re.IGNORECASE)
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 _SHARES_TOLERANCE = 1e-6
+_MOST_COPIES = 100
 VALIDATION = "validation"
 """The name under which held-out documents are planned: no phase may have it."""
 
@@ -47,6 +48,17 @@ def parse_budget(text: str) -> Budget:
     return Budget(size, unit)
 
 
+FINEWEB2 = {1: 1, 2: 2, 3: 3, 5: 5, 100: 8, 1000: 1}
+"""Documents that one stands for, at least, and how often it is read: as published for FineWeb-2 (Penedo et al. 2025).
+What was found a few times is worth more, what was found thousands of times is spam."""
+
+
+def _rehydration(value: object) -> object:
+    if isinstance(value, bool):
+        return FINEWEB2 if value else {}
+    return value
+
+
 def _normal_budget(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return value
@@ -67,11 +79,12 @@ class Phase(Config):
     in proportion to the size of what each source can give to this phase."""
 
     where: str = ""
-    """SQL condition over signals (`quality > 0.8`): other documents are not drawn. Empty: all are."""
+    """SQL condition over signals (`quality > 0.8`) and `cluster_size`, the documents in a document's cluster of
+    duplicates (1 where it has none): other documents are not drawn. Empty: all are."""
 
     order: str = ""
-    """SQL sort key over signals (`quality ASC`) for the documents drawn from each source: it arranges, it
-    does not choose. Empty: a shuffle by the seed."""
+    """SQL sort key over signals (`quality ASC`) and `cluster_size` for the documents drawn from each source: it
+    arranges, it does not choose. Empty: a shuffle by the seed."""
 
     @field_validator("name")
     @classmethod
@@ -114,6 +127,11 @@ class Mixture(Config):
     """How often a document may be used at most; a fraction lets that part of a source be used once more.
     Source of the default: Muennighoff et al. 2023, "Scaling Data-Constrained Language Models", section 6."""
 
+    rehydrate: Annotated[dict[int, int], BeforeValidator(_rehydration)] = Field(default={})
+    """How often a document is read in an epoch, by the number of documents that it stands for (itself, and those
+    removed as its duplicates): `{1: 1, 5: 3}` reads a document that stands for 5 or more three times. `true`:
+    the numbers of FineWeb-2. Its copies count as documents of its source. Empty: every document once."""
+
     phases: list[Phase] = Field(default=[Phase(name="main")])
     """The phases in the order of training."""
 
@@ -129,6 +147,16 @@ class Mixture(Config):
         if abs(total - 1) > _SHARES_TOLERANCE:
             raise ValueError(f"the shares of the phases sum to {total:g}, not to 1")
         return phases
+
+    @field_validator("rehydrate")
+    @classmethod
+    def _copies(cls, rehydrate: dict[int, int]) -> dict[int, int]:
+        for least, copies in rehydrate.items():
+            if least < 1 or not 1 <= copies <= _MOST_COPIES:
+                raise ValueError(
+                    f"{{{least}: {copies}}}: a document stands for 1 or more, and is read 1 to {_MOST_COPIES} times"
+                )
+        return dict(sorted(rehydrate.items()))
 
     @model_validator(mode="after")
     def _finite(self) -> Self:

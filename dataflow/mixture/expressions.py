@@ -19,9 +19,15 @@ from dataflow.errors import RecipeError
 from dataflow.mixture.config import Mixture
 from dataflow.rules.sql import Checker, brief
 
+CLUSTER_SIZE = pa.field("cluster_size", pa.int64())
+"""Documents in the cluster of duplicates that a document is of, itself and those removed among them; 1 where it is
+of none. What ``where`` and ``order`` may use beside the signals."""
+
 
 def check(mixture: Mixture, sources: Sequence[str], columns: pa.Schema) -> list[str]:
-    """The columns that the phases' SQL reads, sorted; a RecipeError where a source or a column is not known.
+    """The signals that the phases' SQL reads, sorted; a RecipeError where a source or a column is not known.
+
+    It may also read ``cluster_size``, which is no signal.
 
     Args:
         mixture: what the recipe says.
@@ -29,7 +35,8 @@ def check(mixture: Mixture, sources: Sequence[str], columns: pa.Schema) -> list[
         columns: schema of the signals tables.
     """
     used: set[str] = set()
-    checker = Checker(columns)
+    signals = [field for field in columns if field.name != CLUSTER_SIZE.name]
+    checker = Checker(pa.schema([*signals, CLUSTER_SIZE]))
     for number, phase in enumerate(mixture.phases):
         where = f"mixture.phases.{number} ({phase.name})"
         for source in phase.weights:
@@ -41,7 +48,7 @@ def check(mixture: Mixture, sources: Sequence[str], columns: pa.Schema) -> list[
             used |= set(checker.reads(phase.where))
         if phase.order:
             used |= set(checker.order(phase.order, f"{where}, order"))
-    return sorted(used)
+    return sorted(used - {CLUSTER_SIZE.name})
 
 
 @contextmanager

@@ -26,12 +26,13 @@ from dataflow.mixture.draw import Integers, Pool, shuffle
 from dataflow.mixture.expressions import check, closed_connection, condition, evaluate, rank
 from dataflow.mixture.holdout import held_out
 from dataflow.mixture.order import interleave
+from dataflow.mixture.rehydrate import copies, readings, repeated
 from dataflow.mixture.tree import Branch
 from dataflow.store.documents import PLAN
 from dataflow.store.manifest import Made
 from dataflow.store.storage import Storage
 
-VERSION = 1
+VERSION = 2
 """Raise when the bytes of the plan change."""
 
 PART_BYTES = 64_000_000
@@ -72,9 +73,10 @@ def make_plan(
     """Write the plan of all phases and of validation; ``parts`` are all (source, shard) of the corpus.
 
     Amounts: a phase takes ``budget * share * weight`` from each source, in tokens where every kept document
-    has its exact count and the budget is not in bytes, else in bytes. They are met within a document summed
-    over the phases so far, so that no phase inherits the surplus of another. Without a budget it is the
-    size of all documents that some phase may draw. How documents are drawn: ``dataflow.mixture.draw``.
+    has its count (or, where passages were cut, an estimate from it) and the budget is not in bytes, else in
+    bytes. They are met within a document summed over the phases so far, so that no phase inherits the surplus
+    of another. Without a budget it is the size of all documents that some phase may draw. How documents are
+    drawn: ``dataflow.mixture.draw``; which of them more than once an epoch: ``dataflow.mixture.rehydrate``.
 
     ``order`` arranges what a phase drew from each source. A document drawn twice by one phase comes the
     second time after all first ones: the phase then goes through the order again.
@@ -109,10 +111,16 @@ def _draw_phases(
 ) -> tuple[dict[str, tuple[Integers, Integers]], list[Branch]]:
     """For each phase its rows in order and their epochs, and what came of each source in it."""
     budget = mixture.parsed_budget
-    unit: Unit = "tokens" if candidates.exact_tokens and not (budget and budget.unit == "bytes") else "bytes"
+    unit: Unit = "tokens" if candidates.tokens_known and not (budget and budget.unit == "bytes") else "bytes"
     sizes = np.maximum(candidates.n_tokens if unit == "tokens" else candidates.n_bytes, 1)
-    by_source = [train[candidates.source[train] == number] for number in range(len(candidates.sources))]
-    pools = [Pool.of(sizes[rows], candidates.keys[rows], mixture.max_epochs) for rows in by_source]
+    times = copies(mixture.rehydrate, candidates.stands_for[train])
+    documents, keys = repeated(candidates.keys[train], times)
+    train = train[documents]
+    of = [candidates.source[train] == number for number in range(len(candidates.sources))]
+    by_source = [train[mine] for mine in of]
+    pools = [
+        Pool.of(sizes[rows], keys[mine], mixture.max_epochs) for rows, mine in zip(by_source, of, strict=True)
+    ]
     eligibles = [_eligible(connection, by_source, phase) for phase in mixture.phases]
     shares = [
         _weights(*each, candidates.sources, pools) for each in zip(mixture.phases, eligibles, strict=True)
@@ -145,6 +153,11 @@ def _draw_phases(
             np.concatenate([rows for rows, _ in drawn])[order],
             np.concatenate([epochs for _, epochs in drawn])[order],
         )
+    if mixture.rehydrate:  # an epoch of the source may read a document more than once
+        epochs_of = readings([rows for rows, _ in phases.values()])
+        phases = {
+            name: (rows, epochs) for (name, (rows, _)), epochs in zip(phases.items(), epochs_of, strict=True)
+        }
     return phases, branches
 
 
@@ -230,7 +243,8 @@ def _branch(
         weight=float(weight),
         documents=len(rows),
         n_bytes=drawn,
-        n_tokens=int(candidates.n_tokens[rows].sum()) if candidates.exact_tokens else None,
+        n_tokens=int(candidates.n_tokens[rows].sum()) if candidates.tokens_known else None,
+        exact_tokens=candidates.exact_tokens,
         available_bytes=available,
         epochs=drawn / available if available else 0.0,
     )
@@ -266,7 +280,7 @@ def _write_phase(
     )
     connection.register("positions", positions)
     query = """
-        SELECT id, source, position, epoch, n_bytes, n_tokens
+        SELECT id, source, position, epoch, n_bytes, CASE WHEN NOT cut THEN n_tokens END AS n_tokens
         FROM positions JOIN kept USING (doc) ORDER BY position
     """
     with (

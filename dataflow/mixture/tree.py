@@ -19,9 +19,12 @@ class Branch:
     weight: float  # proportion of the phase, from 0 to 1
     documents: int | None  # None where only sizes are known
     n_bytes: int
-    n_tokens: int | None  # exact, or None
-    available_bytes: int  # what the source holds for training
+    n_tokens: int | None  # None where documents were not counted
+    available_bytes: int  # what the source holds for training, copies of rehydrated documents counted
     epochs: float  # n_bytes / available_bytes: how often this phase goes through the source
+    exact_tokens: bool = (
+        True  # False: an estimate, for passages were cut from documents after they were counted
+    )
 
 
 def planned(store: Storage) -> list[Branch]:
@@ -49,7 +52,10 @@ def estimate(mixture: Mixture, source_bytes: Mapping[str, int]) -> list[Branch]:
 
 
 def describe(branches: Sequence[Branch], bytes_per_token: float = 4.0) -> str:
-    """The tree as text. Tokens with ``~`` are bytes / ``bytes_per_token``; what gives nothing is left out."""
+    """The tree as text; what gives nothing is left out.
+
+    Tokens with ``~`` are estimates: bytes / ``bytes_per_token``, or from counts made before passages were cut.
+    """
     rows: list[tuple[str, ...]] = [("mixture", *_figures(branches, bytes_per_token))]
     phases = list(dict.fromkeys(branch.phase for branch in branches))
     for phase in phases:
@@ -78,8 +84,9 @@ def _figures(branches: Sequence[Branch], bytes_per_token: float) -> tuple[str, s
     n_bytes = sum(branch.n_bytes for branch in branches)
     documents = [branch.documents for branch in branches if branch.documents is not None]
     tokens = [branch.n_tokens for branch in branches if branch.n_tokens is not None]
-    exact = len(tokens) == len(branches)
-    n_tokens = sum(tokens) if exact else round(n_bytes / bytes_per_token)
+    known = len(tokens) == len(branches)
+    exact = known and all(branch.exact_tokens for branch in branches)
+    n_tokens = sum(tokens) if known else round(n_bytes / bytes_per_token)
     return (
         f"{sum(documents):,} documents" if len(documents) == len(branches) else "",
         f"{_short(n_bytes)} bytes",

@@ -3,8 +3,8 @@
 A shuffle in two maps. ``scatter`` takes one shard of documents apart into what each corpus part needs of
 it, ``gather`` puts one corpus part together from every shard. A step holds a few copies of one shard or one
 corpus part, both some 64 MB of text; the price is that kept text is once more on disk until the flow prunes it. Both
-may run in any order on any number of workers: the bytes of a corpus part follow from the plan and the
-documents alone.
+may run in any order on any number of workers: the bytes of a corpus part follow from the plan, the documents and
+what was decided to cut from them.
 """
 
 import json
@@ -23,6 +23,8 @@ from dataflow.mixture.tree import planned
 from dataflow.store.documents import CORPUS
 from dataflow.store.manifest import Made
 from dataflow.store.storage import Storage
+from dataflow.transforms.applied import applied_cuts
+from dataflow.transforms.cut import bytes_cut, cut_texts
 
 VERSION = 1
 """Raise when the bytes of the corpus change."""
@@ -54,15 +56,17 @@ def corpus_parts(store: Storage) -> list[tuple[str, int]]:
 
 
 def scatter(store: Storage, source: str, part: str) -> Made:
-    """``documents/<source>/<part>.parquet`` cut up by corpus part: ``plan/scatter/<source>/<part>.arrow``.
+    """``documents/<source>/<part>.parquet`` taken apart by corpus part: ``plan/scatter/<source>/<part>.arrow``.
 
-    One record batch for each corpus part that takes rows from here; the schema's metadata names them.
+    One record batch for each corpus part that takes rows from here; the schema's metadata names them. Texts come
+    without the passages that were cut from them.
     """
     with store.open(f"plan/routes/{source}/{part}.arrow") as stream:
         route = pa.ipc.open_file(stream).read_all()
     phases = route.schema.metadata[b"phases"].decode().split(",")
     rows = route["row"].to_numpy()
     documents = _read_rows(store, f"documents/{source}/{part}.parquet", np.unique(rows))
+    documents = _without_cuts(store, source, part, documents)
     places = np.searchsorted(np.unique(rows), rows)
     targets = np.stack([route["phase"].to_numpy(), route["part"].to_numpy()], axis=1)
     changes = (targets[1:] != targets[:-1]).any(axis=1)
@@ -117,6 +121,17 @@ def _read_rows(store: Storage, path: str, rows: Integers) -> pa.Table:
     )
 
 
+def _without_cuts(store: Storage, source: str, part: str, documents: pa.Table) -> pa.Table:
+    """The documents as they stand in the corpus."""
+    spans = applied_cuts(store, source, part, documents["id"])
+    if not len(spans.rows):
+        return documents
+    text = documents["text"].combine_chunks()
+    left = cut_texts(text, *spans, where=f"decisions/cuts/{source}/{part}.parquet")
+    n_bytes = documents["n_bytes"].to_numpy() - bytes_cut(*spans, len(documents))
+    return pa.table({"id": documents["id"], "text": left, "n_bytes": n_bytes})
+
+
 def _read_scattered(store: Storage, source: str, part: str, phase: str, index: int) -> pa.Table:
     """What a shard gives to a corpus part, which may be nothing."""
     path = f"plan/scatter/{source}/{part}.arrow"
@@ -132,8 +147,9 @@ def _read_scattered(store: Storage, source: str, part: str, phase: str, index: i
 
 def _check_complete(plan: pa.Table, found: pa.Table, where: str) -> None:
     """A DataflowError unless the rows found are those planned, one for one."""
-    if found["id"].combine_chunks().equals(plan["id"].combine_chunks()) and found["position"].equals(
-        plan["position"]
+    if all(
+        found[name].combine_chunks().equals(plan[name].combine_chunks())
+        for name in ("id", "position", "n_bytes")
     ):
         return
     missing = pc.filter(plan["position"], pc.invert(pc.is_in(plan["position"], found["position"])))
@@ -141,7 +157,7 @@ def _check_complete(plan: pa.Table, found: pa.Table, where: str) -> None:
         row = pc.index(plan["position"], missing[0]).as_py()
         what = f"{len(missing)} planned documents were not found, the first {plan['id'][row].as_py()}"
     else:
-        what = "the documents found are not those planned: documents or plan have changed since"
+        what = "the documents found are not those planned: documents, cuts or plan have changed since"
     raise DataflowError(what, where, _AGAIN)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from dataflow.store.documents import CONTAMINATION, DEDUP, DOCUMENTS, FILTER
+from dataflow.store.documents import CONTAMINATION, CUTS, DEDUP, DOCUMENTS, FILTER
 from dataflow.store.storage import Storage
 
 
@@ -19,6 +19,11 @@ class Corpus:
         default_factory=list
     )  # a cluster: survivors each with its duplicates
     contaminated: set[str] = field(default_factory=set)
+    removes: bool = True  # or duplicates are only annotated
+    meanings: list[list[list[str]]] = field(default_factory=list)  # clusters by meaning
+    cuts: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # start and length, by id
+    cut_away: set[str] = field(default_factory=set)  # of them, those with too little left
+    hits: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # cut by decontamination
 
     def write(self, folder: Path) -> tuple[Storage, list[tuple[str, str]]]:
         store = Storage(str(folder))
@@ -29,16 +34,24 @@ class Corpus:
                 parts.append((source, part))
                 ids = [f"{source}/{part}#{row}" for row in range(len(rows))]
                 self._write_part(store, f"{source}/{part}.parquet", source, ids, rows)
-        if self.clusters:
-            store.write_table("decisions/dedup/part-00000.parquet", self._duplicates())
-        if self.contaminated:
-            rows = [
-                {"id": each, "set": "s", "item": "i", "overlap": 1.0, "action": "drop"}
-                for each in sorted(self.contaminated)
-            ]
-            table = pa.Table.from_pylist(rows, CONTAMINATION)
-            store.write_table("decisions/contamination/part-00000.parquet", table)
+        cut = [
+            {"id": name, "spans": _spans(cut), "removed": name in self.cut_away, "applied": self.removes}
+            for name, cut in self.cuts.items()
+        ]
+        hits = [{"id": name, "action": "drop"} for name in self.contaminated]
+        hits += [{"id": name, "action": "cut", "spans": _spans(cut)} for name, cut in self.hits.items()]
+        self._decide(store, "dedup", self._duplicates(self.clusters), DEDUP)
+        self._decide(store, "semantic", self._duplicates(self.meanings), DEDUP)
+        self._decide(store, "cuts", cut, CUTS)
+        self._decide(store, "contamination", hits, CONTAMINATION)
         return store, parts
+
+    def _decide(self, store: Storage, step: str, rows: list[dict[str, object]], schema: pa.Schema) -> None:
+        """A part of decisions for each part of documents that something was decided of."""
+        for part in sorted({str(row["id"]).split("#")[0] for row in rows}):
+            mine = [row for row in rows if str(row["id"]).split("#")[0] == part]
+            mine.sort(key=lambda row: int(str(row["id"]).split("#")[1]))
+            store.write_table(f"decisions/{step}/{part}.parquet", pa.Table.from_pylist(mine, schema))
 
     def _write_part(self, store, path, source, ids, rows):  # type: ignore[no-untyped-def]
         signals = [{"id": id_, "source": source, **row} for id_, row in zip(ids, rows, strict=True)]
@@ -59,21 +72,25 @@ class Corpus:
         ]
         store.write_table(f"documents/{path}", pa.Table.from_pylist(documents, DOCUMENTS))
 
-    def _duplicates(self) -> pa.Table:
-        rows = []
-        for cluster in self.clusters:
-            size = sum(len(members) for members in cluster)
-            for members in cluster:
-                for member in members:
-                    row = {
-                        "id": member,
-                        "survivor": members[0],
-                        "cluster": cluster[0][0],
-                        "cluster_size": size,
-                    }
-                    gone = member != members[0]
-                    rows.append({**row, "similarity": 1.0, "kind": "near", "removed": gone})
-        return pa.Table.from_pylist(sorted(rows, key=lambda row: row["id"]), DEDUP)
+    def _duplicates(self, clusters: list[list[list[str]]]) -> list[dict[str, object]]:
+        return [
+            {
+                "id": member,
+                "survivor": members[0],
+                "cluster": cluster[0][0],
+                "cluster_size": sum(len(members) for members in cluster),
+                "similarity": 1.0,
+                "kind": "near",
+                "removed": self.removes and member != members[0],
+            }
+            for cluster in clusters
+            for members in cluster
+            for member in members
+        ]
+
+
+def _spans(cut: list[tuple[int, int]]) -> list[dict[str, object]]:
+    return [{"start": start, "length": length, "kind": "line"} for start, length in cut]
 
 
 def text_of(id_: str, n_bytes: int) -> str:

@@ -153,5 +153,5 @@ def test_documents_that_changed_since_the_plan_fail(tmp_path: Path) -> None:
     store.write_table("documents/books/shard-0.parquet", documents.take(list(range(39, -1, -1))))
     for part in parts:
         scatter(store, *part)
-    with pytest.raises(DataflowError, match="documents or plan have changed since"):
+    with pytest.raises(DataflowError, match="documents, cuts or plan have changed since"):
         gather(store, "main", 0, parts)
