@@ -26,6 +26,7 @@ class Document:
     n_bytes: int = 100
     n_words: int = 100
     passed: bool = True
+    url: str | None = None
     columns: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -44,7 +45,11 @@ def write_part(
     texts = pa.array([document.text or f"text of {document.id}" for document in chosen], pa.large_string())
     signatures = pa.array([signature_bytes(document.signature) for document in chosen], pa.binary())
     path = f"{source}/{part}.parquet"
-    stored = {"id": pa.array(ids, pa.string()), "exact_hash": exact_hashes(texts).cast(pa.binary())}
+    stored = {
+        "id": pa.array(ids, pa.string()),
+        "url": pa.array([document.url for document in chosen], pa.string()),
+        "exact_hash": exact_hashes(texts),
+    }
     store.write_table(f"documents/{path}", pa.table({**stored, "signature": signatures}))
     extra = sorted({name for document in chosen for name in document.columns})
     signals = {
