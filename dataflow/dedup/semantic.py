@@ -1,0 +1,215 @@
+"""Duplicates by meaning: documents whose embeddings point the same way (Abbas et al. 2023, SemDeDup).
+
+All pairs are too many, so vectors are laid into buckets around centres of k-means, and semhash compares those of a
+bucket, exactly and in survivor order: a document goes only if it is alike to one that stays, and that one is named.
+Centres come of a sample and a fixed seed, buckets are read in the order of ranks, so nothing depends on workers.
+Memory: the sample, and one bucket at a time.
+
+Rounds: ``embeddings.embed`` a shard, ``centres`` once, ``assign`` a shard, ``compare`` a bucket, ``decide`` once.
+"""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataflow.dedup.config import Dedup, Semantic
+from dataflow.dedup.database import by_part, database, insert
+from dataflow.dedup.embeddings import Vectors, as_arrays, read_vectors, vectors_schema
+from dataflow.dedup.parts import DedupPart
+from dataflow.errors import DataflowError
+from dataflow.store.documents import DEDUP
+from dataflow.store.manifest import Made
+from dataflow.store.storage import Storage
+
+VERSION = 1
+"""Raise when the same vectors give other duplicates."""
+
+CENTRES = "dedup/semantic/centres.arrow"
+FOUND = pa.schema({"rank": pa.int64(), "survivor": pa.int64(), "similarity": pa.float32()})
+"""``dedup/semantic/found/<bucket>.parquet``: the documents that go, by rank, and whom they repeat."""
+
+_TABLES = """
+    CREATE TABLE found (rank BIGINT, survivor BIGINT, similarity FLOAT);
+    CREATE TABLE places (part BIGINT, "row" BIGINT, rank BIGINT, id VARCHAR);
+"""
+_MEMBERS = """
+    CREATE TABLE members AS
+    FROM found UNION ALL SELECT DISTINCT survivor, survivor, CAST(1 AS FLOAT) FROM found
+"""
+_DECIDED = """
+    SELECT p.part, p."row", p.id, s.id AS survivor, s.id AS cluster,
+           count(*) OVER (PARTITION BY m.survivor) AS cluster_size, m.similarity, 'semantic' AS kind,
+           m.rank <> m.survivor AND $removes AS removed, CAST(NULL AS VARCHAR) AS earlier,
+           CASE WHEN m.rank <> m.survivor THEN -1 ELSE 0 END AS levels
+    FROM members AS m JOIN places AS p ON p.rank = m.rank JOIN places AS s ON s.rank = m.survivor
+"""
+
+_SAMPLE = 256  # vectors for each centre; as many as faiss takes at most by default
+_ROUNDS = 10
+_ROWS = 65_536  # compared with all centres at a time
+
+
+def centres(store: Storage, parts: Sequence[tuple[str, str]], config: Semantic, seed: int) -> Made:
+    """Centres of buckets of ``config.bucket`` documents on average, from a sample spread over all parts.
+
+    Counts: ``buckets``.
+    """
+    counts, dimensions = zip(*(_shape(store, _vectors(part)) for part in parts), strict=True)
+    if len(lengths := {length for count, length in zip(counts, dimensions, strict=True) if count}) > 1:
+        shown = ", ".join(map(str, sorted(lengths)))
+        what = f"embeddings of several lengths: {shown}"
+        raise DataflowError(what, "dedup.semantic", "All parts need embeddings of one model.")
+    n = sum(counts)
+    k = max(1, -(-n // config.bucket))
+    step = max(1, n // (k * _SAMPLE)) if k > 1 else n + 1
+    chosen, first = [], 0
+    for path, count in zip(map(_vectors, parts), counts, strict=True):
+        offset = -first % step
+        if offset < count:
+            chosen.append(read_vectors(store, path)[1][offset::step])
+        first += count
+    sample = np.concatenate(chosen) if chosen else np.zeros((0, 1), np.float32)
+    found = _k_means(sample, k, seed) if k > 1 else np.zeros((1, sample.shape[1]), np.float32)
+    schema = vectors_schema(found.shape[1])
+    column = pa.FixedSizeListArray.from_arrays(pa.array(found.ravel()), found.shape[1])
+    with store.create(CENTRES) as stream, pa.ipc.new_file(stream, schema) as writer:
+        writer.write_batch(pa.record_batch([pa.array(np.arange(len(found))), column], schema=schema))
+    return Made((CENTRES,), {"buckets": len(found)})
+
+
+def assign(store: Storage, source: str, shard: str) -> Made:
+    """``dedup/semantic/buckets/<source>/<shard>.arrow``: its vectors, one batch for each bucket that gets some."""
+    ranks, vectors = read_vectors(store, _vectors((source, shard)))
+    _, around = read_vectors(store, CENTRES)
+    if len(around) == 1 or not len(ranks):
+        bucket = np.zeros(len(ranks), np.int64)
+    else:
+        bucket = _nearest(vectors, around)
+    order = np.argsort(bucket, kind="stable")
+    numbers, starts = np.unique(bucket[order], return_index=True)
+    schema = vectors_schema(vectors.shape[1]).with_metadata({"buckets": json.dumps(numbers.tolist())})
+    path = f"dedup/semantic/buckets/{source}/{shard}.arrow"
+    with store.create(path) as stream, pa.ipc.new_file(stream, schema) as writer:
+        for rows in np.split(order, starts[1:]) if len(order) else []:
+            column = pa.FixedSizeListArray.from_arrays(pa.array(vectors[rows].ravel()), vectors.shape[1])
+            writer.write_batch(pa.record_batch([pa.array(ranks[rows]), column], schema=schema))
+    return Made((path,), {"documents": len(ranks)})
+
+
+def compare(store: Storage, bucket: int, parts: Sequence[tuple[str, str]], config: Semantic) -> Made:
+    """``dedup/semantic/found/<bucket>.parquet`` from the vectors that all parts laid into the bucket.
+
+    Counts: ``documents`` compared, ``duplicates`` among them.
+    """
+    tables = [table for part in parts if (table := _of_bucket(store, part, bucket)) is not None]
+    path = f"dedup/semantic/found/{bucket:05d}.parquet"
+    if not tables:
+        store.write_table(path, FOUND.empty_table())
+        return Made((path,), {"documents": 0, "duplicates": 0})
+    ranks, vectors = as_arrays(pa.concat_tables(tables))
+    order = np.argsort(ranks)
+    found = _alike(ranks[order], vectors[order], config.similarity)
+    store.write_table(path, found)
+    return Made((path,), {"documents": len(ranks), "duplicates": len(found)})
+
+
+def decide(store: Storage, parts: Sequence[DedupPart], found: Sequence[str], config: Dedup) -> Made:
+    """Write ``decisions/semantic`` for every shard: each document that goes, and those that stay for others.
+
+    Counts: ``duplicates``, ``clusters``.
+    """
+    outputs, counts = [], {"duplicates": 0, "clusters": 0}
+    with database(config.memory_limit) as connection:
+        connection.execute(_TABLES)
+        for path in found:
+            insert(connection, "found", store.read_table(path))
+        connection.execute(_MEMBERS)
+        for number, part in enumerate(parts):
+            ranks = store.read_table(part.ranks, ["rank"])["rank"]
+            columns = {
+                "part": pa.array(np.full(len(ranks), number, np.int64)),
+                "row": pa.array(np.arange(len(ranks))),
+                "rank": ranks,
+                "id": part.read(store, ["id"])["id"],
+            }
+            connection.register("arrived", pa.table(columns))
+            connection.execute("INSERT INTO places FROM arrived SEMI JOIN members USING (rank)")
+            connection.unregister("arrived")
+        remove = {"removes": config.mode == "remove"}
+        connection.execute("CREATE TABLE decided AS " + _DECIDED, remove)
+        for number, rows in by_part(connection, 'FROM decided ORDER BY part, "row"', len(parts)):
+            outputs.append(f"decisions/semantic/{parts[number].name}.parquet")
+            store.write_table(outputs[-1], rows.select(DEDUP.names).cast(DEDUP).combine_chunks())
+            repeats = pc.sum(pc.not_equal(rows["id"], rows["survivor"])).as_py() or 0
+            counts["duplicates"] += repeats
+            counts["clusters"] += len(rows) - repeats
+    return Made(tuple(outputs), counts)
+
+
+def _alike(ranks: npt.NDArray[np.int64], vectors: Vectors, similarity: float) -> pa.Table:
+    """Who goes for whom, by semhash with an exact search: an approximate one differs from run to run."""
+    from semhash import SemHash
+    from vicinity import Backend
+
+    names = [str(rank) for rank in ranks.tolist()]
+    index = SemHash.from_embeddings(vectors, names, _NoModel(), ann_backend=Backend.BASIC)
+    gone = index.self_deduplicate(threshold=similarity).filtered
+    rows = sorted((int(each.record), int(each.duplicate_of), each.score) for each in gone)
+    columns = list(zip(*rows, strict=True)) or [(), (), ()]
+    return pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, FOUND, strict=True)], schema=FOUND
+    )
+
+
+class _NoModel:
+    """What semhash wants beside embeddings that are already there; it is never asked."""
+
+    def encode(self, inputs: object, **_: object) -> Vectors:
+        raise NotImplementedError
+
+
+def _k_means(sample: Vectors, k: int, seed: int) -> Vectors:
+    """``k`` centres on the unit sphere (spherical k-means, Dhillon and Modha 2001), from ``k`` vectors drawn."""
+    drawn = np.random.default_rng(seed).choice(len(sample), min(k, len(sample)), replace=False)
+    around: Vectors = sample[np.sort(drawn)]
+    for _ in range(_ROUNDS):
+        nearest = _nearest(sample, around)
+        order = np.argsort(nearest, kind="stable")
+        numbers, starts = np.unique(nearest[order], return_index=True)
+        sums = around.copy()  # a centre that nothing is near to stays where it is
+        sums[numbers] = np.add.reduceat(sample[order], starts, axis=0)
+        length = np.linalg.norm(sums, axis=1, keepdims=True)
+        around = np.where(length > 0, sums / np.maximum(length, np.float32(1e-12)), around).astype(np.float32)
+    return around
+
+
+def _nearest(vectors: Vectors, around: Vectors) -> npt.NDArray[np.int64]:
+    pieces = [vectors[start : start + _ROWS] @ around.T for start in range(0, len(vectors), _ROWS)]
+    return np.concatenate([piece.argmax(axis=1) for piece in pieces])
+
+
+def _vectors(part: tuple[str, str]) -> str:
+    return f"dedup/semantic/vectors/{part[0]}/{part[1]}.arrow"
+
+
+def _shape(store: Storage, path: str) -> tuple[int, int]:
+    """Vectors in a file, and their length."""
+    with store.open(path) as stream:
+        file = pa.ipc.open_file(stream)
+        count = sum(file.get_batch(number).num_rows for number in range(file.num_record_batches))
+        return count, file.schema.field("vector").type.list_size
+
+
+def _of_bucket(store: Storage, part: tuple[str, str], bucket: int) -> pa.Table | None:
+    """What a shard laid into the bucket, which may be nothing."""
+    with store.open(f"dedup/semantic/buckets/{part[0]}/{part[1]}.arrow") as stream:
+        file = pa.ipc.open_file(stream)
+        numbers = json.loads(file.schema.metadata[b"buckets"])
+        if bucket not in numbers:
+            return None
+        batch = file.get_batch(numbers.index(bucket))
+        return pa.Table.from_batches([batch]).replace_schema_metadata(None)
