@@ -27,7 +27,7 @@ def semantic_duplicates(run: Session, parts: list[DedupPart], inputs: dict[str, 
         for step in (*_ROUNDS, "semantic"):
             prune(run.store, step, [])
         return
-    settings = {
+    settings: dict[str, object] = {
         "semantic": config.model_dump(mode="json", exclude={"model", "embeddings"}),
         "mode": run.recipe.dedup.mode,
         "seed": run.recipe.seed,
