@@ -5,12 +5,14 @@ disk, so that a slip of the pen costs a second and not the hours until the step 
 is read. Every fault is a ``RecipeError``.
 """
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow as pa
 
 from dataflow.config import nearest
+from dataflow.dedup.index import open_indexes
 from dataflow.errors import RecipeError
 from dataflow.mixture.expressions import check as check_mixture
 from dataflow.readers.files import InputFile, find_files, guess_format
@@ -18,9 +20,11 @@ from dataflow.readers.source import Source
 from dataflow.rules.evaluate import active_rules
 from dataflow.rules.sql import Checker
 from dataflow.signals.table import part_schema
+from dataflow.store.storage import Storage
 from dataflow.transforms.table import TRANSFORMS
 from flows.recipe import Recipe
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _READ_INPUT = {"quality", "curate", "instruct"}
 
 
@@ -33,6 +37,7 @@ def check_recipe(recipe: Recipe, steps: list[str]) -> None:
             raise RecipeError(f'unknown transform "{name}"', "transforms", nearest(name, list(TRANSFORMS)))
     active_rules(recipe.rules, columns)
     Checker(columns).order(recipe.dedup.survivor, "dedup.survivor")
+    _check_earlier(recipe, steps)
     check_mixture(recipe.mixture, [source.name for source in recipe.sources], columns)
     _check_models(recipe)
     _check_training(recipe)
@@ -93,6 +98,26 @@ def _check_lists(recipe: Recipe) -> None:
             "signals",
             'pip install "dataflow-corpus[kenlm]"',
         )
+
+
+def _check_earlier(recipe: Recipe, steps: list[str]) -> None:
+    """Earlier corpora have names that can stand in a path, lie elsewhere, and have an index that fits."""
+    for name, folder in recipe.dedup.against.items():
+        where = f"dedup.against.{name}"
+        if not _NAME.fullmatch(name):
+            raise RecipeError(
+                f'"{name}" is no name for a corpus',
+                "dedup.against",
+                "Use letters, digits, dot, dash, underscore.",
+            )
+        if Storage(folder).root == Storage(recipe.folder).root:
+            raise RecipeError(
+                "the earlier corpus lies in the output folder of this run",
+                where,
+                "Give this run a folder of its own.",
+            )
+    if "dedup" in steps:
+        open_indexes(recipe.dedup)
 
 
 def _check_models(recipe: Recipe) -> None:

@@ -8,6 +8,7 @@ give different hashes of the same text, and a damaged file would let duplicates 
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,8 +102,14 @@ def write_manifest(store: Storage, files: Mapping[str, str], config: Dedup) -> M
 # Reading ---------------------------------------------------------------------------------------------------
 
 
+def open_indexes(config: Dedup) -> list[DedupPart]:
+    """The parts of all earlier corpora, in the recipe's order."""
+    return [part for name, folder in config.against.items() for part in open_index(name, folder, config)]
+
+
 def open_index(name: str, folder: str, config: Dedup) -> list[DedupPart]:
     """The parts of an earlier corpus, in order; an error where they cannot be compared with or are not all there."""
+    folder = folder if "://" in folder else str(Path(folder).expanduser().resolve())
     earlier = Storage(folder)
     if not earlier.exists(MANIFEST):
         raise DataflowError(
