@@ -139,7 +139,12 @@ def whatif(
     out: Folder,
     changes: Annotated[
         list[str],
-        typer.Option("--set", metavar='RULE="SQL"', help="Another condition for a rule, or a new rule."),
+        typer.Option(
+            "--set",
+            metavar='RULE="SQL"',
+            help="Another condition for a rule, or a new rule. Or `dedup.similarity=0.8`: a higher similarity of "
+            "near-duplicates, `?` for a table of all.",
+        ),
     ] = [],  # noqa: B006
     drop: Annotated[list[str], typer.Option(metavar="RULE", help="Leave a rule out.")] = [],  # noqa: B006
 ) -> None:

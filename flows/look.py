@@ -58,11 +58,17 @@ def sample(out: str, rule: str, fate: str, count: int, seed: int) -> None:
 
 
 def whatif(out: str, changes: list[str], drop: list[str]) -> None:
-    """Before and after a change of rules."""
+    """Before and after a change of rules, or of the similarity of near-duplicates."""
+    from dataflow.catalog import similarity
     from dataflow.catalog import whatif as asking
     from dataflow.catalog.recipe import recipe_of_run, rules_as_written
 
     replaced = dict(_rule_and_condition(change) for change in changes)
+    typed = _similarity(replaced)
+    every = typed == similarity.EVERY
+    if every and (replaced or drop):
+        fix = "Ask for one similarity together with rules."
+        raise RecipeError("all similarities are of the rules as they are", f"--set {similarity.KEYS[0]}", fix)
     with _catalog(out) as con:
         recipe = recipe_of_run(con)
         before = rules_as_written(con)
@@ -73,13 +79,23 @@ def whatif(out: str, changes: list[str], drop: list[str]) -> None:
             after,
             bytes_per_token=(recipe.get("mixture") or {}).get("bytes_per_token", 4.0),
             survivor=(recipe.get("dedup") or {}).get("survivor", "n_bytes DESC"),
+            alike=similarity.parse(typed, con) if typed else None,
         )
-        show(change.tables)
-        if change.undecided:
-            print(
-                f"{change.undecided:,} of the newly kept documents have not been compared by dedup: "
-                "some may be duplicates."
-            )
+        show([change.by_similarity] if every else change.tables)
+        for note in change.notes:
+            print(note)
+
+
+def _similarity(replaced: dict[str, str]) -> str | None:
+    """The similarity asked for, taken out of the changes."""
+    from dataflow.catalog.similarity import KEYS
+
+    found = [replaced.pop(key) for key in KEYS if key in replaced]
+    for key in replaced:
+        if key.startswith("dedup."):
+            fix = f"Only {KEYS[0]} is recorded; for others run the recipe with `--set {key}={replaced[key]}`."
+            raise RecipeError("cannot be told without deduplicating again", f"--set {key}", fix)
+    return found[0] if found else None
 
 
 def check(out: str) -> None:

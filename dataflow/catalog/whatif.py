@@ -5,17 +5,19 @@ that change are computed: a document passes the new ones if no other rule spoke 
 not. Decisions stand row for row beside signals, so the two are laid side by side and not joined. (Where the
 decisions are not of the recipe's rules, all rules are computed, which takes a few times as long.)
 
+A higher similarity of near-duplicates is answered exactly, from what ``dedup`` recorded (``similarity``).
+
 What later steps decided is taken as it stands, and two things are estimates. Where a survivor would now fail,
 the next of its group in survivor order takes its place. A document that is newly kept was never looked at by
-deduplication or decontamination: it counts as unique and clean, and ``Change.undecided`` says how many there are.
+the steps after the one that dropped it: it counts as unique and clean, and ``Change.notes`` say how many there are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
 
-from dataflow.catalog.judge import judge, shown_values
+from dataflow.catalog import flips, similarity
 from dataflow.catalog.recipe import decided_by, signal_columns
 from dataflow.catalog.stats import SHOWN_LANGUAGE, largest_languages
 from dataflow.catalog.table import Table, ask
@@ -35,11 +37,13 @@ class Change:
     newly_kept: Table  # some of them, a row for each rule that drops them now
     newly_dropped: Table  # some of them, a row for each rule that would
     undecided: int  # documents newly kept, not yet looked at by dedup
+    by_similarity: Table  # where that is asked
+    notes: tuple[str, ...]  # what is not known, and how many documents it is about
 
     @property
     def tables(self) -> list[Table]:
         """Everything there is to show."""
-        tables = (self.by_source, self.by_language, self.newly_kept, self.newly_dropped)
+        tables = (self.by_source, self.by_language, self.by_similarity, self.newly_kept, self.newly_dropped)
         return [table for table in tables if table.rows]
 
 
@@ -70,6 +74,7 @@ def whatif(
     *,
     bytes_per_token: float = 4.0,
     survivor: str = "n_bytes DESC",
+    alike: float | None = None,
     n_samples: int = 5,
     seed: int = 1,
 ) -> Change:
@@ -81,6 +86,7 @@ def whatif(
         rules_after: other rules; both as ``active_rules`` or ``changed_rules`` returned them.
         bytes_per_token: tokens are counted where the signals have ``n_tokens``, else taken as bytes by this.
         survivor: the recipe's sort key of duplicates.
+        alike: another similarity at which documents are near-duplicates; left out: that of the run.
         n_samples: documents to show of each kind of flip.
         seed: draws other ones.
 
@@ -99,29 +105,79 @@ def whatif(
     verdicts = _read_sql if decided_by(con, rules_before) else _computed_sql
     columns = {"w_language": language, "w_tokens": tokens}
     columns |= {quote_name(key): quote_name(key) for key in {"id", "source", "n_bytes", *keys}}
+    levels = similarity.levels_of_run(con) if alike is not None else None
+    bit = levels.bit(alike) if levels is not None and alike is not None else 0
+    rules = flips.changed(rules_before, rules_after)
     try:
-        con.execute(_judged_sql(con, verdicts(rules_before, rules_after, columns)))
+        con.execute(_judged_sql(con, verdicts(rules_before, rules_after, columns), bit))
         _refuse_misplaced(con)
         con.execute(_kept_sql(survivor))
         con.execute(_COUNTED)
-        undecided = con.execute("SELECT coalesce(sum(undecided), 0)::BIGINT FROM w_counted").fetchall()[0][0]
         kept, dropped = (
-            _drawn(con, where, n_samples, seed)
+            flips.drawn(con, _ALL, where, n_samples, seed)
             for where in ("kept_after AND NOT kept_before", "kept_before AND NOT kept_after")
         )
-        shown = _shown(con, _changed(rules_before, rules_after), [*kept, *dropped])
+        asked = (levels.base, alike) if levels is not None and alike is not None else None
+        shown = flips.rows_of(con, rules, asked, [*kept, *dropped])
+        undecided, unseen = con.execute(
+            "SELECT coalesce(sum(undecided), 0)::BIGINT, coalesce(sum(unseen), 0)::BIGINT FROM w_counted"
+        ).fetchall()[0]
+        curve = Table("", (), ())
+        if levels is not None and alike is not None and not rules:
+            curve = similarity.curve(con, levels, levels.beside(alike))
         return Change(
             by_source=_compare(con, "source"),
             by_language=_compare(con, "language"),
-            newly_kept=Table("Newly kept", _FLIP, tuple(row for flip in kept for row in shown[flip.id])),
-            newly_dropped=Table(
-                "Newly dropped", _FLIP, tuple(row for flip in dropped for row in shown[flip.id])
-            ),
-            undecided=int(undecided),
+            newly_kept=_flips("Newly kept", kept, shown),
+            newly_dropped=_flips("Newly dropped", dropped, shown),
+            undecided=undecided,
+            by_similarity=curve,
+            notes=tuple(_notes(_steps(con), undecided, unseen, levels, bool(rules))),
         )
     finally:
         for name in ("w_judged", "w_members", "w_counted"):
             con.execute(f"DROP TABLE IF EXISTS {name}")
+
+
+def _flips(title: str, found: Sequence[flips.Flip], rows: dict[str, list[tuple[object, ...]]]) -> Table:
+    return Table(title, flips.COLUMNS, tuple(row for flip in found for row in rows[flip.id]))
+
+
+def _notes(
+    steps: Collection[str], undecided: int, unseen: int, levels: similarity.Levels | None, rules: bool
+) -> Iterator[str]:
+    if undecided and "dedup" in steps:
+        yield (
+            f"{undecided:,} of the newly kept documents have not been compared by dedup: some may be duplicates."
+        )
+    later = [said for name, said in _LATER.items() if name in steps]
+    if unseen and later:
+        yield (
+            f"{unseen:,} of the newly kept documents were duplicates, so {' and '.join(later)} "
+            "has not looked at them."
+        )
+    if levels is None:
+        return
+    if levels.annotated:
+        yield "Duplicates are only annotated (dedup.mode), so no document is kept or dropped for its similarity."
+    if rules:
+        yield (
+            "Rules and similarity in one question are an estimate: where the rules drop a survivor, the next of "
+            "its group takes its place, and which documents resemble that one was not measured."
+        )
+    if levels.capped:
+        yield (
+            f"{levels.capped:,} documents are in clusters too large to work out every similarity: they count as "
+            "kept above the last one that was worked out."
+        )
+
+
+_LATER = {"semantic": "semantic dedup", "cuts": "the cutting of passages", "contamination": "decontamination"}
+
+
+def _steps(con: duckdb.DuckDBPyConnection) -> list[str]:
+    steps: list[str] = con.execute("SELECT steps FROM stored.about").fetchall()[0][0]
+    return steps
 
 
 # A verdict on every document -----------------------------------------------------------------------------------
@@ -161,22 +217,40 @@ def _passes(rules: Sequence[Rule]) -> str:
     return " AND ".join(f"({fails_sql(rule)}) IS NOT TRUE" for rule in rules) or "true"
 
 
-def _judged_sql(con: duckdb.DuckDBPyConnection, verdicts: str) -> str:
+def _judged_sql(con: duckdb.DuckDBPyConnection, verdicts: str, bit: int) -> str:
     """One row a document; its id only where it may be asked for, for ids are most of the bytes."""
-    steps = con.execute("SELECT steps FROM stored.about").fetchall()[0][0]
+    steps = _steps(con)
+    out = [
+        f"SELECT id FROM stored.{name} WHERE {gone}"
+        for name, gone in (("cuts", "removed"), ("contamination", "action = 'drop'"))
+        if name in steps
+    ]
     clean, hits = "true", ""
-    if "contamination" in steps:
+    if out:
         clean, hits = (
             "hit IS NULL",
-            "LEFT JOIN (SELECT DISTINCT id AS hit FROM stored.contamination WHERE action = 'drop') ON hit = j.id",
+            f"LEFT JOIN (SELECT DISTINCT id AS hit FROM ({' UNION ALL '.join(out)})) ON hit = j.id",
         )
     return f"""
         CREATE OR REPLACE TEMP TABLE w_judged AS
         SELECT j.* REPLACE (CASE WHEN w_survivor IS NOT NULL OR w_before <> w_after THEN j.id END AS id),
-            w_survivor, {clean} AS w_clean
-        FROM ({verdicts}) AS j
-        LEFT JOIN (SELECT id AS w_id, survivor AS w_survivor FROM stored.dedup) ON w_id = j.id {hits}
+            w_survivor, w_removed, w_levels, {clean} AS w_clean,
+            {f"w_levels & {1 << bit} <> 0" if bit else "w_removed"} AS w_raised
+        FROM ({verdicts}) AS j LEFT JOIN ({_members_sql(steps)}) ON w_id = j.id {hits}
     """
+
+
+def _members_sql(steps: Collection[str]) -> str:
+    """Members of clusters. What semantic dedup removes goes at any similarity; what is only annotated, at none."""
+    members = """
+        SELECT id AS w_id, CASE WHEN earlier IS NULL THEN survivor ELSE '' END AS w_survivor,
+            removed AS w_removed, levels AS w_levels
+        FROM stored.dedup
+    """
+    if "semantic" not in steps:
+        return members
+    gone = "SELECT id AS w_id, survivor, true, -1 FROM stored.semantic WHERE removed"
+    return f"FROM ({members}) ANTI JOIN ({gone}) USING (w_id) UNION ALL {gone}"
 
 
 def _refuse_misplaced(con: duckdb.DuckDBPyConnection) -> None:
@@ -193,30 +267,34 @@ def _refuse_misplaced(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _kept_sql(survivor: str) -> str:
-    """Kept or not, before and after: of a group of duplicates one document, its survivor or the next in line."""
-    leads = {
-        side: f"w_clean AND w_{side} AND (id = w_survivor OR id IN (FROM heirs_{side}))" for side in _SIDES
+    """Kept or not, before and after: what repeats no other, or is next in line where its survivor has fallen."""
+    kept = {
+        side: f"w_clean AND w_{side} AND (NOT {repeats} OR id IN (FROM heirs_{side}))"
+        for side, repeats in _REPEATS.items()
     }
     heirs = ", ".join(
         f"""
         heirs_{side} AS (
             SELECT first(id ORDER BY {survivor}, id) FROM members
-            WHERE w_{side} AND w_survivor IN (SELECT id FROM members WHERE id = w_survivor AND NOT w_{side})
+            WHERE w_{side} AND {repeats}
+                AND w_survivor IN (SELECT id FROM members WHERE id = w_survivor AND NOT w_{side})
             GROUP BY w_survivor
         )"""
-        for side in _SIDES
+        for side, repeats in _REPEATS.items()
     )
     return f"""
         CREATE OR REPLACE TEMP TABLE w_members AS
         WITH members AS (FROM w_judged WHERE w_survivor IS NOT NULL), {heirs}
-        SELECT {_KEPT}, {leads["before"]} AS kept_before, {leads["after"]} AS kept_after FROM members
+        SELECT {_KEPT}, w_raised AS raised, {kept["before"]} AS kept_before, {kept["after"]} AS kept_after
+        FROM members
     """
 
 
-_SIDES = ("before", "after")
+_REPEATS = {"before": "w_removed", "after": "w_raised"}
+_SIDES = tuple(_REPEATS)
 _KEPT = "id, source, w_language AS language, n_bytes, w_tokens AS tokens, w_survivor AS survivor, w_before AS passed"
 _ALL = f"""(
-    SELECT {_KEPT}, w_before AND w_clean AS kept_before, w_after AND w_clean AS kept_after
+    SELECT {_KEPT}, NULL::BOOLEAN AS raised, w_before AND w_clean AS kept_before, w_after AND w_clean AS kept_after
     FROM w_judged WHERE w_survivor IS NULL
     UNION ALL FROM w_members
 )"""
@@ -237,7 +315,8 @@ _COUNTED = f"""
     SELECT source, language, count(*) AS documents, {_SUMS},
         count(*) FILTER (kept_after AND NOT kept_before) AS newly_kept,
         count(*) FILTER (kept_before AND NOT kept_after) AS newly_dropped,
-        count(*) FILTER (kept_after AND NOT passed) AS undecided
+        count(*) FILTER (kept_after AND NOT passed) AS undecided,
+        count(*) FILTER (kept_after AND NOT kept_before AND passed) AS unseen
     FROM {_ALL} GROUP BY source, language
 """
 
@@ -252,60 +331,3 @@ def _compare(con: duckdb.DuckDBPyConnection, key: str) -> Table:
         ORDER BY grouping({key}), {key} = 'other', sum(documents) DESC, {key}
     """
     return ask(con, sql, f"Kept by {key}")
-
-
-# Documents that change sides -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _ChangedRule:
-    """A rule that is not the same on both sides; None where there is no such rule."""
-
-    before: Rule | None
-    after: Rule | None
-
-    @property
-    def conditions(self) -> tuple[str, str]:
-        """What it keeps now and what it would keep."""
-        return (self.before.shown if self.before else ""), (self.after.shown if self.after else "")
-
-
-def _changed(before: Sequence[Rule], after: Sequence[Rule]) -> dict[str, _ChangedRule]:
-    old = {rule.name: rule for rule in before if rule not in after}
-    new = {rule.name: rule for rule in after if rule not in before}
-    return {name: _ChangedRule(old.get(name), new.get(name)) for name in {**old, **new}}
-
-
-_FLIP = ("id", "bytes", "rule", "value", "keeps now", "would keep")
-
-
-@dataclass(frozen=True)
-class _Flip:
-    """A document that changes sides."""
-
-    id: str
-    n_bytes: int
-    survivor: str | None
-
-
-def _drawn(con: duckdb.DuckDBPyConnection, where: str, n: int, seed: int) -> list[_Flip]:
-    """Some documents that change sides, by a seeded hash of the id: the same on any machine."""
-    draw = f"ORDER BY md5({quote(f'{seed}:')} || id), id LIMIT {int(n)}"
-    rows = con.execute(f"SELECT id, n_bytes, survivor FROM {_ALL} WHERE {where} {draw}").fetchall()
-    return sorted((_Flip(*row) for row in rows), key=lambda flip: flip.id)
-
-
-def _shown(
-    con: duckdb.DuckDBPyConnection, changed: dict[str, _ChangedRule], flips: Sequence[_Flip]
-) -> dict[str, list[tuple[object, ...]]]:
-    """For each flip a row for each rule that speaks against it, on either side."""
-    both = [rule for one in changed.values() for rule in (one.before, one.after) if rule is not None]
-    judged = judge(con, [flip.id for flip in flips], both)
-    rows: dict[str, list[tuple[object, ...]]] = {}
-    for flip in flips:
-        failing = {one.rule: shown_values(one) for one in judged[flip.id] if one.fails}
-        rows[flip.id] = [
-            (flip.id, flip.n_bytes, name, values, *changed[name].conditions)
-            for name, values in failing.items()
-        ] or [(flip.id, flip.n_bytes, "duplicate", f"of {flip.survivor}", "", "")]
-    return rows
