@@ -60,7 +60,7 @@ VERIFIED: dict[str, Dedup] = {
     for verify in ("signature", "exact")  # type: ignore[arg-type]
 }
 
-console = Console(width=118)
+console = Console(width=136)
 
 
 @dataclass
