@@ -210,7 +210,9 @@ def test_every_epoch_of_a_source_has_every_copy(tmp_path: Path) -> None:
 
 def test_the_cap_on_epochs_counts_copies(tmp_path: Path) -> None:
     mixture = Mixture(rehydrate={2: 2, 3: 4}, budget="630", max_epochs=2)
-    with pytest.raises(DataflowError, match=r"holds 310 bytes; with max_epochs 2 .* it can give 620, but 630"):
+    with pytest.raises(
+        DataflowError, match=r"holds 310 bytes; with max_epochs 2 .* it can give 620, but 630"
+    ):
         rehydrated(tmp_path, mixture)
 
 
