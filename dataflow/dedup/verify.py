@@ -1,0 +1,277 @@
+"""Round 5 of near-duplicates: the pairs of one group are compared, and its documents decided.
+
+Buckets say which documents may be alike; here that is measured, and only what was measured counts. Documents that
+are alike, directly or by way of others, are a cluster; who of a cluster stays is decided greedily or by cluster
+alone, at the similarity asked for and, so that it can be raised without running again, at all higher ones.
+
+Memory: signatures of one group and its buckets. A group of one huge component, which cannot be divided, goes to a
+temporary file where it is larger than the limit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from dataflow.dedup.batched import offsets_and_members, read_batches
+from dataflow.dedup.candidates import grouped_path
+from dataflow.dedup.config import Near
+from dataflow.dedup.gather import gathered_path
+from dataflow.dedup.room import Room
+from dataflow.errors import DataflowError
+from dataflow.store.manifest import Made
+from dataflow.store.storage import Storage
+
+if TYPE_CHECKING:
+    from dataflow.kernels.likeness import Levels
+
+VERSION = 1
+"""Raise when the bytes of dedup/verified change."""
+
+VERIFIED = pa.schema(
+    {
+        "rank": pa.int64(),
+        "survivor": pa.int64(),  # rank of the document that it repeats; its own where it stays
+        "cluster": pa.int64(),  # rank of the first of those alike
+        "equal": pa.int32(),  # values in common with the survivor: of signatures, or of sets of shingles
+        "similarity": pa.float32(),  # to the survivor
+        "levels": pa.int64(),  # bit k: goes if the similarity asked for is k hundredths higher
+    }
+)
+"""A row for each member of a cluster of two or more, by place in the group."""
+
+_BYTES_OF_CANDIDATE = 500  # beside its signature: members of buckets in several copies, and decisions
+_BYTES_OF_SHINGLES = 16_000  # of a document, to plan with; what is more goes to disk
+_NO_END = np.int64(1) << 62
+
+
+def verified_path(group: int) -> str:
+    """Where the decisions of a group lie."""
+    return f"dedup/verified/{group:05d}.parquet"
+
+
+def largest_group(near: Near, memory_limit: int) -> int:
+    """How many documents a group may have to be verified in memory."""
+    each = 4 * near.permutations + _BYTES_OF_CANDIDATE
+    return memory_limit // (each + (_BYTES_OF_SHINGLES if near.verify == "exact" else 0))
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Documents by place; ``documents`` as the kernels take them."""
+
+    rank: npt.NDArray[np.int64]
+    earlier: npt.NDArray[np.bool_]
+    documents: tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint64], npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class _Decided:
+    """By place."""
+
+    first: npt.NDArray[np.int32]  # of those alike
+    survivor: npt.NDArray[np.int32]
+    equal: npt.NDArray[np.int32]
+    every: npt.NDArray[np.int32]  # of how many they are equal
+    gone: npt.NDArray[np.int64]  # bits of the levels at which it goes
+    counts: dict[str, int]
+
+
+def verify(
+    store: Storage,
+    names: Sequence[str],
+    n_partitions: int,
+    group: int,
+    n_documents: int,
+    near: Near,
+    greedy: bool,
+    memory_limit: int,
+) -> Made:
+    """Write ``dedup/verified`` of a group.
+
+    Args:
+        store: the folder of this run.
+        names: of the parts whose candidates were gathered.
+        n_partitions: of the buckets.
+        group: its number.
+        n_documents: of it.
+        near: parameters.
+        greedy: whether only what resembles a survivor goes; else all but the first of a cluster.
+        memory_limit: bytes that may be held.
+    """
+    with Room(memory_limit) as room:
+        buckets = _read_buckets(store, n_partitions, group, n_documents)
+        read = _read_group(store, names, group, n_documents, near, room)
+        decided = _decide(read, *buckets, near, greedy)
+        members = np.flatnonzero(np.bincount(decided.first, minlength=n_documents)[decided.first] > 1)
+        table = pa.table(
+            {
+                "rank": read.rank[members],
+                "survivor": read.rank[decided.survivor[members]],
+                "cluster": read.rank[decided.first[members]],
+                "equal": decided.equal[members],
+                "similarity": (decided.equal[members] / decided.every[members]).astype(np.float32),
+                "levels": decided.gone[members],
+            },
+            schema=VERIFIED,
+        )
+    store.write_table(verified_path(group), table)
+    return Made((verified_path(group),), {"candidates": n_documents, **decided.counts})
+
+
+# What was gathered -----------------------------------------------------------------------------------------
+
+
+def _read_buckets(
+    store: Storage, n_partitions: int, group: int, n_documents: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """The buckets of the group, no two the same, in an order that depends on them alone."""
+    from dataflow.kernels.buckets import drop_repeated, reorder
+
+    paths = [grouped_path(partition) for partition in range(n_partitions)]
+    read = [offsets_and_members(batch.column(0)) for batch in read_batches(store, paths, group)]
+    sizes = [np.diff(offsets) for offsets, _ in read]
+    members: npt.NDArray[Any] = np.concatenate([np.empty(0, np.int32), *(members for _, members in read)])
+    del read
+    offsets = np.concatenate(
+        [np.zeros(1, np.int64), np.cumsum(np.concatenate([np.empty(0, np.int64), *sizes]))]
+    )
+    hashes = np.empty(len(offsets) - 1, np.uint64)
+    n_buckets = drop_repeated(offsets, members, hashes)
+    offsets, hashes = offsets[: n_buckets + 1], hashes[:n_buckets]
+    order = np.lexsort((hashes, members[offsets[:-1]]))
+    return reorder(offsets, members, order)  # type: ignore[no-any-return]
+
+
+def _read_group(
+    store: Storage, names: Sequence[str], group: int, n_documents: int, near: Near, room: Room
+) -> _Group:
+    """The documents of a group, each at its place, wherever it was gathered."""
+    paths = [gathered_path(name) for name in names]
+    rank, earlier = np.full(n_documents, -1, np.int64), np.zeros(n_documents, np.bool_)
+    signatures = room.zeros((n_documents, near.permutations), np.uint32)
+    sizes = np.zeros(n_documents, np.int64)
+    for batch in read_batches(store, paths, group):
+        place = batch["place"].to_numpy()
+        rank[place] = batch["rank"].to_numpy()
+        earlier[place] = batch["earlier"].to_numpy(zero_copy_only=False)
+        column = batch["signature"]
+        values = np.frombuffer(column.buffers()[1], np.uint32).reshape(-1, near.permutations)
+        signatures[place] = values[column.offset : column.offset + len(column)]
+        if near.verify == "exact":
+            sizes[place] = np.diff(_bounds(batch["shingles"])) // 8
+    if (rank < 0).any():
+        raise DataflowError(
+            f"{int((rank < 0).sum())} documents of group {group} were not gathered",
+            store.path("dedup"),
+            "Remove this folder and run `dataflow dedup` again.",
+        )
+    if near.verify != "exact":
+        return _Group(rank, earlier, (signatures, np.empty(0, np.uint64), np.empty(0, np.int64)))
+    bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    hashes = room.zeros((int(bounds[-1]),), np.uint64)
+    for batch in read_batches(store, paths, group):
+        _place_shingles(batch, bounds, hashes)
+    return _Group(rank, earlier, (signatures, hashes, bounds))
+
+
+def _bounds(column: pa.LargeBinaryArray) -> npt.NDArray[np.int64]:
+    return np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + len(column) + 1]
+
+
+def _place_shingles(
+    batch: pa.RecordBatch, bounds: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64]
+) -> None:
+    from dataflow.kernels.shingles import place_sets
+
+    data = batch["shingles"].buffers()[2]
+    found = np.frombuffer(data, np.uint64) if data is not None and data.size else np.empty(0, np.uint64)
+    place_sets(found, _bounds(batch["shingles"]) // 8, batch["place"].to_numpy(), bounds, hashes)
+
+
+# What is decided -------------------------------------------------------------------------------------------
+
+
+def _decide(
+    group: _Group,
+    offsets: npt.NDArray[np.int64],
+    members: npt.NDArray[np.int32],
+    near: Near,
+    by_survivor: bool,
+) -> _Decided:
+    from dataflow.kernels.likeness import levels
+    from dataflow.kernels.survivors import compare_with, greedy, index_buckets, join_alike, roots
+
+    n = len(group.rank)
+    steps = levels(near.similarity, near.permutations)
+    thresholds = (steps.needed, steps.reached, steps.numerators, steps.denominators)
+    begins, bucket_of = index_buckets(offsets, members, n)
+    forest = np.arange(1, n + 1, dtype=np.int32)
+    survivor, equal, every, gone, stopped, capped, compared, verified = greedy(
+        group.documents, thresholds, steps.all, group.earlier, offsets, begins, bucket_of, forest
+    )
+    del begins, bucket_of
+    stays, seen = (gone & 1) == 0, gone != steps.all
+    more, alike, _ = join_alike(
+        group.documents, thresholds, 0, stays, seen, stopped, offsets, members, forest, _NO_END
+    )
+    first = roots(forest)
+    n_capped = int(capped.sum())
+    if not by_survivor:
+        survivor = np.where(group.earlier, np.arange(n, dtype=np.int32), first)
+        equal, every = compare_with(group.documents, thresholds, survivor)
+        gone, n_capped = _gone_by_component(group, steps, survivor, gone, capped, offsets, members)
+    stays = survivor == np.arange(n)
+    equal[stays] = every[stays] = _own_values(group)[stays]
+    counts = {"compared": compared + more, "verified": verified + alike, "capped": n_capped}
+    return _Decided(first, survivor, equal, every, gone, counts)
+
+
+def _gone_by_component(
+    group: _Group,
+    steps: "Levels",
+    survivor: npt.NDArray[np.int32],
+    greedily: npt.NDArray[np.int64],
+    capped: npt.NDArray[np.bool_],
+    offsets: npt.NDArray[np.int64],
+    members: npt.NDArray[np.int32],
+) -> tuple[npt.NDArray[np.int64], int]:
+    """At which levels a document is not the first of its component, and how many had more to be compared with.
+
+    Two that stay under greedy decisions are not alike, which saves comparing them here; ``greedily`` are those.
+    """
+    from dataflow.kernels.survivors import MATES, join_alike, roots
+
+    n = len(survivor)
+    thresholds = (steps.needed, steps.reached, steps.numerators, steps.denominators)
+    gone = (survivor != np.arange(n)).astype(np.int64)
+    nothing = np.zeros(n, np.bool_)
+    n_capped = 0
+    for level in range(1, len(steps)):
+        forest = np.arange(1, n + 1, dtype=np.int32)
+        stays = group.earlier | (((greedily >> level) & 1 == 0) & ~capped)
+        _, _, more = join_alike(
+            group.documents,
+            thresholds,
+            level,
+            stays,
+            nothing,
+            nothing,
+            offsets,
+            members,
+            forest,
+            np.int64(MATES),
+        )
+        n_capped = max(n_capped, more)
+        gone |= ((roots(forest) != np.arange(n)) & ~group.earlier).astype(np.int64) << level
+    return gone, n_capped
+
+
+def _own_values(group: _Group) -> npt.NDArray[np.int64]:
+    """How many values a document has in common with itself, by what it is compared."""
+    signatures, _, bounds = group.documents
+    sizes = np.diff(bounds) if len(bounds) else np.zeros(len(group.rank), np.int64)
+    return np.where(sizes > 0, sizes, signatures.shape[1])
