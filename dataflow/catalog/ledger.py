@@ -1,12 +1,12 @@
 """The ledger: one row for each input record, with its fate, as one SQL view over what each step decided.
 
 A record meets the steps in their order, and the first one that takes it out gives its fate: unreadable or
-not a document (``curate``), dropped by rules (``filter``), duplicate (``dedup``), contaminated
-(``decontaminate``). What is left is in the plan (``train``, ``validation``) or is ``unused``; so it also is
-while the later steps have not run, and ``stage`` then says how far the run has come. Instruction records
-take the same way inside their one step, ``instruct``.
+not a document (``curate``), dropped by rules (``filter``), duplicate (``dedup``: of a document as a whole, by
+meaning, or passage by passage until too little was left), contaminated (``decontaminate``). What is left is in the
+plan (``train``, ``validation``) or is ``unused``; so it also is while the later steps have not run, and ``stage``
+then says how far the run has come. Instruction records take the same way inside their one step, ``instruct``.
 
-Joins are by id over narrow columns; no text is read.
+Joins are by id over narrow columns, and only with tables that are there; no text is read.
 """
 
 from collections.abc import Collection
@@ -26,7 +26,7 @@ SELECT
     {record} AS record,
     CASE
         WHEN f.id IS NOT NULL THEN 'dropped'
-        WHEN u.id IS NOT NULL THEN 'duplicate'
+        WHEN {duplicate} THEN 'duplicate'
         WHEN c.id IS NOT NULL THEN 'contaminated'
         WHEN p.held_out THEN 'validation'
         WHEN p.id IS NOT NULL THEN 'train'
@@ -34,25 +34,25 @@ SELECT
     END AS fate,
     CASE
         WHEN f.id IS NOT NULL THEN {filter}
-        WHEN u.id IS NOT NULL THEN {dedup}
+        WHEN {duplicate} THEN {dedup}
         WHEN c.id IS NOT NULL THEN {contamination}
         ELSE {last}
     END AS stage,
     CASE
         WHEN f.id IS NOT NULL THEN f.reasons
-        WHEN u.id IS NOT NULL THEN [u.kind]
+        WHEN {duplicate} THEN {kinds}
         WHEN c.id IS NOT NULL THEN c.reasons
         ELSE []::VARCHAR[]
     END AS reasons,
-    CASE WHEN f.id IS NULL THEN u.survivor END AS duplicate_of,
-    CASE WHEN f.id IS NULL THEN u.similarity END AS similarity,
+    CASE WHEN f.id IS NULL THEN {survivor} END AS duplicate_of,
+    CASE WHEN f.id IS NULL THEN {similarity} END AS similarity,
     {phase} AS phase,
     coalesce(p.epochs, 0) AS epochs,
     d.bytes_in,
-    d.n_bytes AS bytes_out
+    {bytes_out} AS bytes_out
 FROM stored.{prefix}documents AS d
 LEFT JOIN (SELECT * FROM stored.{prefix}filter WHERE NOT passed) AS f ON f.id = d.id
-LEFT JOIN (SELECT * FROM stored.{prefix}dedup WHERE removed) AS u ON u.id = d.id
+{duplicates}
 LEFT JOIN (
     SELECT id, list(DISTINCT "set" || ': ' || item ORDER BY "set" || ': ' || item) AS reasons
     FROM stored.{prefix}contamination WHERE action = 'drop' GROUP BY id
@@ -76,6 +76,20 @@ FROM stored.{prefix}quarantine
 """
 
 
+_REPEATED = """
+    SELECT id, [kind] AS kinds, coalesce(earlier || ':' || survivor, survivor) AS survivor, similarity
+    FROM stored.{table} WHERE removed
+"""
+_CUT_AWAY = """
+    SELECT
+        id, list_sort(list_distinct(list_transform(spans, lambda span: span.kind))) AS kinds, survivor,
+        (bytes_cut / nullif(bytes_cut + bytes_left, 0))::FLOAT AS similarity
+    FROM stored.cuts WHERE removed
+"""
+_DUPLICATES = {"dedup": _REPEATED, "semantic": _REPEATED, "cuts": _CUT_AWAY}
+"""Tables by which a document goes as a duplicate, in the order in which it meets them."""
+
+
 def ledger_sql(present: Collection[str]) -> str:
     """SQL of the view, given the kinds of file that are there (which tell the steps that have run)."""
     steps = (("plan", "mix"), ("contamination", "decontaminate"), ("dedup", "dedup"), ("filter", "filter"))
@@ -89,6 +103,7 @@ def ledger_sql(present: Collection[str]) -> str:
         dedup="'dedup'",
         contamination="'decontaminate'",
         last=f"'{last}'",
+        **_duplicates("", present),
     )
     instructions = _LINE.format(
         prefix="instructions_",
@@ -99,7 +114,56 @@ def ledger_sql(present: Collection[str]) -> str:
         dedup="'instruct'",
         contamination="'instruct'",
         last="'instruct'",
+        **_duplicates("instructions_", present),
     )
     unread = _UNREAD.format(prefix="", stage="'curate'")
     unread_instructions = _UNREAD.format(prefix="instructions_", stage="'instruct'")
     return " UNION ALL ".join((documents, unread, instructions, unread_instructions))
+
+
+def _duplicates(prefix: str, present: Collection[str]) -> dict[str, str]:
+    """What the ledger says of duplicates and of bytes, joining the tables that are there."""
+    tables = {f"u_{name}": name for name in _DUPLICATES if name == "dedup" or prefix + name in present}
+    joins = [
+        f"LEFT JOIN ({_DUPLICATES[name].format(table=prefix + name)}) AS {alias} ON {alias}.id = d.id"
+        for alias, name in tables.items()
+    ]
+    bytes_out = "d.n_bytes"
+    if not prefix and {"cuts", "contamination"} & set(present):
+        joins.append("LEFT JOIN stored.cut_bytes AS k ON k.id = d.id")
+        bytes_out = "d.n_bytes - coalesce(k.n_bytes, 0)"
+
+    def first(column: str) -> str:
+        return f"coalesce({', '.join(f'{alias}.{column}' for alias in tables)})"
+
+    return {
+        "duplicate": f"{first('id')} IS NOT NULL",
+        "kinds": first("kinds"),
+        "survivor": first("survivor"),
+        "similarity": first("similarity"),
+        "bytes_out": bytes_out,
+        "duplicates": "\n".join(joins),
+    }
+
+
+def cut_sql(present: Collection[str]) -> str:
+    """SQL of the bytes that a document which stays has lost: of passages cut by either step, their union."""
+    cuts = "SELECT id, {what} FROM stored.cuts WHERE applied AND NOT removed"
+    if "contamination" not in present:
+        return cuts.format(what="bytes_cut AS n_bytes")
+    return f"""
+        WITH hits AS (SELECT id, spans FROM stored.contamination WHERE action = 'cut'),
+        twice AS ({cuts.format(what="spans")} AND id IN (SELECT id FROM hits)),
+        spans AS (
+            SELECT id, unnest(spans, recursive := true) FROM hits
+            UNION ALL BY NAME SELECT id, unnest(spans, recursive := true) FROM twice
+        ),
+        ranges AS (
+            SELECT id, start, start + length AS past, max(start + length) OVER (
+                PARTITION BY id ORDER BY start ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS reached FROM spans
+        )
+        SELECT id, sum(greatest(past - greatest(start, coalesce(reached, 0)), 0))::BIGINT AS n_bytes
+        FROM ranges GROUP BY id
+        UNION ALL {cuts.format(what="bytes_cut")} AND id NOT IN (SELECT id FROM hits)
+    """

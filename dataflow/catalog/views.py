@@ -16,12 +16,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from dataflow.catalog.ledger import ledger_sql
+from dataflow.catalog.ledger import cut_sql, ledger_sql
 from dataflow.errors import RecipeError
 from dataflow.rules.sql import quote
 from dataflow.store.documents import (
     CONTAMINATION,
     CORPUS,
+    CUTS,
     DEDUP,
     DOCUMENTS,
     FILTER,
@@ -34,7 +35,7 @@ from dataflow.store.documents import (
 )
 from dataflow.store.storage import Storage
 
-VERSION = 3  # raise when the views change: an older catalog.duckdb is then written anew
+VERSION = 4  # raise when the views change: an older catalog.duckdb is then written anew
 CATALOG = "catalog.duckdb"
 # Nothing is ever downloaded: parquet and json are inside DuckDB's wheel.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -61,12 +62,16 @@ _LINE = (
     Stored("quarantine", "quarantine", QUARANTINE),
     Stored("filter", "decisions/filter", FILTER),
     Stored("dedup", "decisions/dedup", DEDUP),
+    Stored("semantic", "decisions/semantic", DEDUP),
+    Stored("cuts", "decisions/cuts", CUTS),
     Stored("contamination", "decisions/contamination", CONTAMINATION),
     Stored("plan", "plan", PLAN),
     Stored("corpus", "corpus", CORPUS, depth="*/*"),
     Stored("tokens", "tokens", tokens_schema(wide=True, spans=True), depth="*/*", columns_differ=True),
 )
 _SCHEMAS_OF_INSTRUCTIONS = {"documents": INSTRUCTIONS}
+# Conversations are never cut nor compared by meaning, and their rows are messages: `instructions` has them.
+_TEXT_ONLY = ("semantic", "cuts", "corpus")
 STORED: tuple[Stored, ...] = (
     *_LINE,
     *(
@@ -78,7 +83,7 @@ STORED: tuple[Stored, ...] = (
             stored.columns_differ or stored.name == "documents",
         )
         for stored in _LINE
-        if stored.name != "corpus"  # whose rows are messages: the view `instructions` has them
+        if stored.name not in _TEXT_ONLY
     ),
 )
 
@@ -90,7 +95,9 @@ _TOKENS_SFT = _TOKENS.format(phase="'sft/' || string_split(filename, '/')[-2]")
 VIEWS: dict[str, str] = {
     "documents": "SELECT * EXCLUDE (exact_hash, signature) FROM stored.documents",
     "signals": "FROM stored.signals UNION ALL BY NAME FROM stored.instructions_signals",
-    "duplicates": "FROM stored.dedup UNION ALL FROM stored.instructions_dedup",
+    "duplicates": "SELECT * EXCLUDE (levels) FROM (FROM stored.dedup UNION ALL FROM stored.semantic "
+    "UNION ALL FROM stored.instructions_dedup)",
+    "cuts": "FROM stored.cuts",
     "contamination": "FROM stored.contamination UNION ALL FROM stored.instructions_contamination",
     "quarantine": "FROM stored.quarantine UNION ALL FROM stored.instructions_quarantine",
     "pii": "FROM stored.pii UNION ALL FROM stored.instructions_pii",
@@ -168,6 +175,7 @@ def _create_views(connection: duckdb.DuckDBPyConnection, store: Storage) -> None
     connection.execute("CREATE SCHEMA stored")
     for stored in STORED:
         _create(connection, f'stored."{stored.name}"', _stored_sql(store, stored, stored.name in present))
+    _create(connection, "stored.cut_bytes", cut_sql(present))
     _create(connection, "stored.metrics", _metrics_sql(store))
     _create(
         connection,
@@ -196,10 +204,13 @@ def _stored_sql(store: Storage, stored: Stored, present: bool) -> str:
     # hive_partitioning off: a folder named `lr=1` above the output would become a column.
     options = f"hive_partitioning = false, union_by_name = {str(stored.columns_differ).lower()}"
     files = quote(f"{_glob_escaped(_base(store))}/{stored.folder}/{stored.depth}.parquet")
-    return (
+    sql = (
         f"{empty} UNION ALL BY NAME "
         f"SELECT *{', filename' if with_file else ''} FROM read_parquet({files}, {options})"
     )
+    if stored.schema is DEDUP:  # files of before it was said: whoever had a survivor was removed
+        return f"SELECT * REPLACE (coalesce(removed, survivor <> id) AS removed) FROM ({sql})"
+    return sql
 
 
 def _metrics_sql(store: Storage) -> str:
