@@ -24,7 +24,7 @@ from dataflow.store.documents import DEDUP
 from dataflow.store.manifest import Made
 from dataflow.store.storage import Storage
 
-VERSION = 2
+VERSION = 3
 """Raise when the bytes of decisions/dedup change for the same documents and configuration."""
 
 KINDS = ("exact", "url", "near")
