@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -12,6 +13,7 @@ import pyarrow as pa
 from dataflow.store.documents import (
     CONTAMINATION,
     CORPUS,
+    CUTS,
     DEDUP,
     DOCUMENTS,
     FILTER,
@@ -35,8 +37,16 @@ class Doc:
     text: str = "some words of text"
     failed: tuple[str, ...] = ()
     duplicate_of: str | None = None
-    similarity: float = 0.9
+    similarity: float | None = 0.9
+    kind: str = "near"  # of likeness to what it repeats
+    levels: int | None = None  # left out: those that go with its similarity, from 0.70 on
+    earlier: str | None = None  # the corpus that what it repeats is of
+    cluster: str | None = None  # left out: named after what it repeats
     contaminated_by: tuple[str, ...] = ()
+    hits: tuple[dict[str, Any], ...] = ()  # of evaluation sets, in full
+    cut: tuple[tuple[str, str], ...] = ()  # passages of its text and what kind they are
+    cut_from: str = ""  # the document that keeps them
+    too_little_left: bool = False
     phases: tuple[str, ...] = ()  # one for each epoch
     signals: dict[str, Any] = field(default_factory=dict)
     bytes_in: int = 100
@@ -48,6 +58,11 @@ class Doc:
     @property
     def n_bytes(self) -> int:
         return len(self.text.encode())
+
+    @property
+    def group(self) -> str:
+        """The cluster it is in, were it in one."""
+        return self.cluster or (self.id if self.earlier else self.duplicate_of or self.id)
 
 
 @dataclass(frozen=True)
@@ -180,35 +195,76 @@ def _filter(store: Storage, source: str, docs: Sequence[Doc]) -> Made:
     return Made((rel,), {"documents": len(docs), "passed": sum(not doc.failed for doc in docs)})
 
 
-def _dedup(store: Storage, docs: Sequence[Doc]) -> Made:
-    rel = "decisions/dedup/part-00000.parquet"
-    survivors = {doc.duplicate_of for doc in docs if doc.duplicate_of}
-    members = [
+def _dedup(store: Storage, docs: Sequence[Doc], annotate: bool = False) -> Made:
+    repeated = {doc.duplicate_of for doc in docs if doc.duplicate_of and not doc.earlier}
+    members = [doc for doc in docs if doc.duplicate_of or doc.id in repeated or doc.cluster]
+    sizes = Counter(doc.group for doc in members)
+    decided = [
         {
             "id": doc.id,
             "survivor": doc.duplicate_of or doc.id,
-            "cluster": doc.duplicate_of or doc.id,
-            "cluster_size": 2,
+            "cluster": doc.group,
+            "cluster_size": sizes[doc.group],
             "similarity": doc.similarity if doc.duplicate_of else 1.0,
-            "kind": "near",
-            "removed": bool(doc.duplicate_of),
+            "kind": doc.kind if doc.duplicate_of else "exact",
+            "removed": bool(doc.duplicate_of) and not annotate,
+            "earlier": doc.earlier,
+            "levels": _levels(doc),
+        }
+        for doc in members
+    ]
+    outputs = _by_source("decisions/dedup", store, DEDUP, docs, decided)
+    cuts = [
+        {
+            "id": doc.id,
+            "spans": [{**_place(doc.text, passage), "kind": kind} for passage, kind in doc.cut],
+            "bytes_cut": sum(len(passage.encode()) for passage, _ in doc.cut),
+            "bytes_left": doc.n_bytes - sum(len(passage.encode()) for passage, _ in doc.cut),
+            "survivor": doc.cut_from,
+            "removed": doc.too_little_left,
+            "applied": not annotate,
         }
         for doc in docs
-        if doc.duplicate_of or doc.id in survivors
+        if doc.cut
     ]
-    store.write_table(rel, rows(DEDUP, members))
-    return Made((rel,))
+    if cuts:
+        outputs += _by_source("decisions/cuts", store, CUTS, docs, cuts)
+    return Made(outputs)
+
+
+def _levels(doc: Doc) -> int:
+    if doc.levels is not None or not doc.duplicate_of:
+        return doc.levels or 0
+    if doc.kind != "near" or doc.similarity is None:
+        return -1
+    return sum(1 << bit for bit in range(26) if doc.similarity > 0.7 + bit / 100 - 1e-9)
+
+
+def _place(text: str, passage: str) -> dict[str, int]:
+    """Where a passage stands, in bytes."""
+    return {"start": text.encode().index(passage.encode()), "length": len(passage.encode())}
+
+
+def _by_source(
+    folder: str, store: Storage, schema: pa.Schema, docs: Sequence[Doc], decided: Sequence[dict[str, Any]]
+) -> tuple[str, ...]:
+    """A part for each source, rows in the order of documents."""
+    outputs = []
+    for source in sorted({doc.source for doc in docs}):
+        outputs.append(f"{folder}/{source}/part.parquet")
+        mine = [row for row in decided if row["id"].split("/")[0] == source]
+        store.write_table(outputs[-1], rows(schema, mine))
+    return tuple(outputs)
 
 
 def _decontaminate(store: Storage, docs: Sequence[Doc]) -> Made:
-    rel = "decisions/contamination/part-00000.parquet"
+    known = {"set": "quiz", "part": "prompt", "overlap": 0.9, "n_grams": 9, "action": "drop", "spans": []}
     hits = [
-        {"id": doc.id, "set": "quiz", "item": item, "overlap": 0.9, "action": "drop"}
+        {**known, **hit, "id": doc.id}
         for doc in docs
-        for item in doc.contaminated_by
+        for hit in (*({"item": item} for item in doc.contaminated_by), *doc.hits)
     ]
-    store.write_table(rel, rows(CONTAMINATION, hits))
-    return Made((rel,))
+    return Made(_by_source("decisions/contamination", store, CONTAMINATION, docs, hits))
 
 
 def _planned(docs: Sequence[Doc]) -> list[dict[str, Any]]:

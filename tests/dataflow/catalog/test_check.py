@@ -86,15 +86,15 @@ def swapped_survivors(table: pa.Table) -> pa.Table:
             "signals: rows stand in another order than in documents, from web/a.jsonl#",
         ),
         (
-            rewrite("decisions/dedup/part-00000.parquet", rename("survivor", "web/a.jsonl#0", "web/gone#0")),
+            rewrite("decisions/dedup/web/part.parquet", rename("survivor", "web/a.jsonl#0", "web/gone#0")),
             "survivor of duplicates is no document: web/gone#0",
         ),
         (
-            rewrite("decisions/dedup/part-00000.parquet", swapped_survivors),
+            rewrite("decisions/dedup/web/part.parquet", swapped_survivors),
             "survivor of duplicates is itself a duplicate",
         ),
         (
-            rewrite("decisions/dedup/part-00000.parquet", rename("id", "web/a.jsonl#2", "web/a.jsonl#1")),
+            rewrite("decisions/dedup/web/part.parquet", rename("id", "web/a.jsonl#2", "web/a.jsonl#1")),
             "took part in deduplication although rules drop it: web/a.jsonl#1",
         ),
         (

@@ -97,7 +97,7 @@ def first_out(table: pa.Table) -> pa.Table:
 
 
 DEDUP, PLAN, CORPUS = (
-    "decisions/dedup/part-00000.parquet",
+    "decisions/dedup/web/part.parquet",
     "plan/main.parquet",
     "corpus/main/part-00000.parquet",
 )
@@ -151,7 +151,7 @@ DEDUP, PLAN, CORPUS = (
         ),
         (
             "decontaminate",
-            "decisions/contamination/part-00000.parquet",
+            "decisions/contamination/web/part.parquet",
             set_value("id", 0, "web/gone#0"),
             "contaminated document is no document: web/gone#0",
         ),
