@@ -50,7 +50,7 @@ def _near(
     for part in routed:
         gather.gather(store, part, near)
     names = [part.name for part in routed]
-    verified = []
+    verified: list[str] = []
     for group, size in enumerate(candidates.read_groups(store).tolist()):
         made = verify.verify(store, names, n_partitions, group, size, near, config.cluster == "greedy", limit)
         counts.update(made.counts)
