@@ -107,6 +107,8 @@ def whatif(
     columns |= {quote_name(key): quote_name(key) for key in {"id", "source", "n_bytes", *keys}}
     levels = similarity.levels_of_run(con) if alike is not None else None
     bit = levels.bit(alike) if levels is not None and alike is not None else 0
+    if levels is not None and levels.annotated:
+        bit = 0  # nothing goes, whatever the similarity
     rules = flips.changed(rules_before, rules_after)
     try:
         con.execute(_judged_sql(con, verdicts(rules_before, rules_after, columns), bit))

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -86,6 +87,7 @@ def write_folder(
     steps: Sequence[str] = STEPS,
     signals: dict[str, pa.DataType] | None = None,
     recipe: dict[str, Any] | None = None,
+    annotate: bool = False,
 ) -> Storage:
     """An output folder in which ``steps`` have run, one part a source, with manifests."""
     store = Storage(url)
@@ -100,7 +102,7 @@ def write_folder(
         if "filter" in steps:
             make(store, "filter", f"{source}/part", lambda s=source, d=mine: _filter(store, s, d))
     for step, write in (
-        ("dedup", _dedup),
+        ("dedup", partial(_dedup, annotate=annotate)),
         ("decontaminate", _decontaminate),
         ("mix", _mix),
         ("tokenize", _tokenize),

@@ -1,6 +1,7 @@
 """What other rules would keep: against examples, and against filtering and deduplicating again for real."""
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from made_folder import EVERY_FATE, EVERY_UNREAD, Doc, write_folder
 
 from dataflow import connect
+from dataflow.catalog import similarity
 from dataflow.catalog.recipe import decided_by, rules_as_written, rules_of_run
 from dataflow.catalog.whatif import Change, changed_rules, whatif
 from dataflow.dedup.config import Dedup
@@ -194,3 +196,169 @@ def test_signals_without_a_decision_are_refused_and_not_counted_under_another_do
     store.write_bytes("signals/a/part.parquet", store.read_bytes("signals/web/part.parquet"))
     with connect(store) as con, pytest.raises(DataflowError, match="not of the same documents"):
         whatif(con, rules_as_written(con), [])
+
+
+# Another similarity of near-duplicates ------------------------------------------------------------------------
+
+NEAR = {"rules": {"sets": [], "custom": {"words": "n_words >= 2"}}, "dedup": {"near": {"similarity": 0.7}}}
+ALIKE = [
+    Doc("web/a#0", "the first " * 9),
+    Doc("web/a#1", "a first two", duplicate_of="web/a#0", similarity=0.85),
+    Doc("web/a#2", "a second", duplicate_of="web/a#0", similarity=0.78),
+    Doc("web/a#3", "a copy of it", duplicate_of="web/a#0", similarity=1.0, kind="exact"),
+    Doc("web/a#4", "of itself"),
+]
+
+
+def asked(folder: Path, docs: list[Doc], alike: float, replaced: dict[str, str] | None = None) -> Change:
+    con = connect(write_folder(str(folder), docs, recipe=NEAR))
+    before = rules_of_run(con)
+    return whatif(con, before, changed_rules(before, replaced or {}, [], con), alike=alike)
+
+
+@pytest.mark.parametrize(("alike", "kept"), [(0.7, 2), (0.78, 2), (0.79, 3), (0.85, 3), (0.86, 4), (0.95, 4)])
+def test_of_near_duplicates_those_stay_that_are_less_alike_than_asked(
+    tmp_path: Path, alike: float, kept: int
+):
+    change = asked(tmp_path, ALIKE, alike)
+    total = change.by_source.dicts()[-1]
+    assert (total["documents_before"], total["documents_after"]) == (2, kept)
+    stay = sum(doc.n_bytes for doc in ALIKE if not doc.duplicate_of)
+    assert total["bytes_after"] - total["bytes_before"] == sum(
+        doc.n_bytes
+        for doc in ALIKE
+        if doc.kind == "near" and doc.duplicate_of and doc.similarity < alike - 1e-9
+    )
+    curve = {row["similarity"]: row for row in change.by_similarity.dicts()}
+    assert (curve["0.70"]["duplicates_removed"], curve["0.70"]["bytes_kept"]) == (3, stay)
+    assert curve[f"{alike:.2f}"]["documents_kept"] == kept
+    assert [row["similarity"] for row in asked(tmp_path / "all", ALIKE, 0.7).by_similarity.dicts()] == [
+        f"{hundredth / 100:.2f}" for hundredth in range(70, 96)
+    ]
+
+
+def test_samples_flip_with_the_similarity_that_was_measured(tmp_path: Path):
+    change = asked(tmp_path, ALIKE, 0.8)
+    assert change.newly_kept.rows == (
+        ("web/a#2", 8, "dedup.similarity", "0.780 to web/a#0", "below 0.70", "below 0.80"),
+    )
+    assert change.newly_dropped.rows == ()
+
+
+def test_a_document_that_only_now_meets_what_it_repeats_is_dropped(tmp_path: Path):
+    """Greedy: what resembles a document that was removed stays; where that one stays, it goes."""
+    docs = [
+        Doc("web/a#0", "one two three"),
+        Doc("web/a#1", "one two", duplicate_of="web/a#0", similarity=0.72),
+        Doc("web/a#2", "two one", cluster="web/a#0", levels=0b1000),
+    ]
+    change = asked(tmp_path, docs, 0.73)
+    assert [(row["id"], row["value"]) for row in change.newly_dropped.dicts()] == [
+        ("web/a#2", "repeats one that would now stay")
+    ]
+    assert [row["id"] for row in change.newly_kept.dicts()] == ["web/a#1"]
+
+
+@pytest.mark.parametrize(
+    ("alike", "said"),
+    [
+        (0.65, r"pairs less alike than that were never compared.*--set dedup.near.similarity=0.65"),
+        (0.96, r"up to a similarity of 0.95"),
+        (0.805, r"The nearest are 0.80 and 0.81"),
+    ],
+)
+def test_a_similarity_that_nothing_is_recorded_of_is_refused_with_the_reason(
+    tmp_path: Path, alike: float, said: str
+):
+    with pytest.raises(RecipeError, match=said):
+        asked(tmp_path, ALIKE, alike)
+
+
+def test_hundredths_are_counted_from_the_similarity_of_the_run(tmp_path: Path):
+    recipe = {**NEAR, "dedup": {"near": {"similarity": 0.725}}}
+    with connect(write_folder(str(tmp_path), ALIKE, recipe=recipe)) as con:
+        levels = similarity.levels_of_run(con)
+    assert (levels.values[0], levels.values[1], levels.values[-1]) == (0.725, 0.735, 0.945)
+    assert levels.bit(0.745) == 2
+    with pytest.raises(RecipeError, match=r"The nearest are 0.725 and 0.735"):
+        levels.bit(0.73)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "steps", "said"),
+    [
+        ({**NEAR, "dedup": {"near": False}}, ["filter", "dedup"], "did not look for near-duplicates"),
+        (NEAR, ["filter"], "dedup has not run"),
+    ],
+)
+def test_a_run_without_near_duplicates_is_not_asked_for_them(
+    tmp_path: Path, recipe: dict[str, Any], steps: list[str], said: str
+):
+    store = write_folder(str(tmp_path), ALIKE, steps=steps, recipe=recipe)
+    with connect(store) as con, pytest.raises(RecipeError, match=said):
+        whatif(con, [], [], alike=0.8)
+
+
+def test_what_later_steps_removed_stays_out_and_what_they_never_saw_is_said(tmp_path: Path):
+    docs = [
+        *ALIKE,
+        Doc("web/a#5", "text of a quiz", contaminated_by=("7",)),
+        Doc("web/a#6", "cut to nothing", cut=(("cut to", "line"),), too_little_left=True),
+    ]
+    change = asked(tmp_path, docs, 0.8)
+    assert change.by_source.dicts()[-1]["documents_before"] == 2
+    assert any("1 of the newly kept documents were duplicates" in note for note in change.notes)
+    assert any("decontamination" in note and "cutting of passages" in note for note in change.notes)
+
+
+def test_rules_and_similarity_together_are_called_an_estimate(tmp_path: Path):
+    change = asked(tmp_path, ALIKE, 0.8, {"words": "n_words >= 3"})
+    assert (
+        change.by_source.dicts()[-1]["documents_after"] == 1
+    )  # of #0, #1, #3, the first; #2 has too few words
+    assert any("estimate" in note for note in change.notes)
+    assert change.by_similarity.rows == ()
+
+
+def test_where_a_survivor_falls_its_heir_is_among_those_still_alike_enough(tmp_path: Path):
+    docs = [
+        Doc("web/a#0", "one two"),
+        Doc("web/a#1", "one two three", duplicate_of="web/a#0", similarity=0.75),
+        Doc("web/a#2", "one two four", duplicate_of="web/a#0", similarity=0.9),
+        Doc("web/a#3", "one two three four", duplicate_of="web/a#0", similarity=0.9),
+    ]
+    change = asked(tmp_path, docs, 0.8, {"words": "n_words >= 3"})
+    assert [row["id"] for row in change.newly_kept.dicts()] == ["web/a#1", "web/a#3"]
+
+
+def test_a_survivor_of_an_earlier_corpus_falls_by_no_rule_of_this_one(tmp_path: Path):
+    docs = [
+        Doc("web/a#0", "one two"),  # whose id an earlier corpus has too
+        Doc("web/a#1", "one two three", duplicate_of="web/a#0", similarity=0.9, earlier="old"),
+    ]
+    change = asked(tmp_path, docs, 0.8, {"words": "n_words >= 3"})
+    assert change.by_source.dicts()[-1]["documents_after"] == 0
+
+
+def test_documents_whose_levels_were_not_all_worked_out_are_counted(tmp_path: Path):
+    store = write_folder(str(tmp_path), ALIKE, recipe=NEAR)
+    manifest = store.read_json("manifests/dedup/all.json")
+    store.write_json("manifests/dedup/all.json", manifest | {"counts": {"capped": 3}})
+    with connect(store) as con:
+        assert any(
+            note.startswith("3 documents are in clusters too large")
+            for note in whatif(con, [], [], alike=0.8).notes
+        )
+
+
+def test_where_duplicates_are_only_annotated_none_is_kept_or_dropped(tmp_path: Path):
+    store = write_folder(str(tmp_path), ALIKE, recipe={**NEAR, "dedup": {"mode": "annotate"}}, annotate=True)
+    with connect(store) as con:
+        change = whatif(con, [], [], alike=0.8)
+    assert (
+        change.by_source.dicts()[-1]["documents_before"]
+        == change.by_source.dicts()[-1]["documents_after"]
+        == 5
+    )
+    assert change.by_similarity.columns[1:] == ("duplicates", "documents_left", "bytes_left")
+    assert any("only annotated" in note for note in change.notes)
