@@ -5,6 +5,7 @@ from prefect import flow
 from dataflow.instructions import dedup, prepare, splits
 from dataflow.store.manifest import Part, prune
 from dataflow.store.shards import InputHashes, plan_shards
+from flows.decontaminate import decontaminate_instructions
 from flows.recipe import Recipe
 from flows.runner import Job
 from flows.session import session
@@ -12,10 +13,10 @@ from flows.session import session
 
 @flow(name="instruct", flow_run_name="instruct {recipe.name}")
 def instruct_flow(recipe: Recipe) -> None:
-    """Convert, validate, scrub, deduplicate and split the instruction data."""
+    """Convert, validate, scrub, deduplicate, decontaminate and split the instruction data."""
     with session(recipe) as run:
         if not recipe.instructions:
-            for step in ("instruct", "instruct-dedup", "instruct-split"):
+            for step in ("instruct", "instruct-dedup", "instruct-decontaminate", "instruct-split"):
                 prune(run.store, step, [])  # of a recipe that had some
             return
         hashes = InputHashes(run.store, "instruct")
@@ -38,7 +39,8 @@ def instruct_flow(recipe: Recipe) -> None:
             prepared |= manifest.hashes()
         part = Part("instruct-dedup", "all", dedup.VERSION, {}, prepared)
         (unique,) = run.make("instruct-dedup", [Job(part, dedup.deduplicate, (run.store,))])
+        clean = decontaminate_instructions(run, prepared, unique.hashes())
         settings = recipe.instruction_splits
         settled = {"splits": settings.model_dump(mode="json"), "seed": recipe.seed}
-        part = Part("instruct-split", "all", splits.VERSION, settled, prepared | unique.hashes())
+        part = Part("instruct-split", "all", splits.VERSION, settled, prepared | unique.hashes() | clean)
         run.make("instruct-split", [Job(part, splits.split, (run.store, settings, recipe.seed))])

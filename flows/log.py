@@ -8,9 +8,14 @@ import logging
 
 from prefect import get_run_logger
 from prefect.exceptions import MissingContextError
+from rich.console import Console
 
+from dataflow.catalog.render import render
+from dataflow.catalog.table import Table
 from dataflow.errors import DataflowError
 from flows.progress import console
+
+_WIDE = 200  # characters of a line of a table
 
 
 def say(line: str) -> None:
@@ -23,6 +28,16 @@ def say(line: str) -> None:
     logger.info("%s", line)
     if not any(handler.level <= logging.INFO for handler in logging.getLogger().handlers):
         console.print(line, markup=False)
+
+
+def say_table(table: Table) -> None:
+    """A table, line by line; nothing where it has no rows."""
+    if table.rows:
+        drawn = Console(width=_WIDE, color_system=None)
+        with drawn.capture() as captured:
+            drawn.print(render(table))
+        for line in captured.get().splitlines():
+            say(line.rstrip())
 
 
 class _OneLine(logging.Filter):

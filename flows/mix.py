@@ -9,6 +9,7 @@ from prefect import flow
 from dataflow.mixture import plan, write
 from dataflow.store.manifest import Part, current, prune
 from flows.curate import curated_parts
+from flows.decontaminate import contamination_hashes
 from flows.dedup import decision_inputs, part_names
 from flows.recipe import Recipe
 from flows.runner import Job
@@ -31,6 +32,8 @@ def _plan(run: Session) -> dict[str, str]:
     recipe = run.recipe
     inputs = decision_inputs(run, ("signals",))
     inputs |= run.finished("dedup", "all").hashes()
+    contamination = contamination_hashes(run)
+    inputs |= contamination
     config = {
         "mixture": recipe.mixture.model_dump(mode="json"),
         "validation": recipe.validation.model_dump(mode="json"),
@@ -40,7 +43,7 @@ def _plan(run: Session) -> dict[str, str]:
     part = Part("plan", "all", plan.VERSION, config, inputs)
     arguments = (run.store, part_names(run), recipe.mixture, recipe.validation, recipe.seed)
     (manifest,) = run.make("plan", [Job(part, plan.make_plan, arguments)])
-    return manifest.hashes()
+    return manifest.hashes() | contamination  # what it cuts, the plan does not say
 
 
 def _scatter_jobs(run: Session, planned: dict[str, str]) -> list[Job]:

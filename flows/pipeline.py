@@ -9,6 +9,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 
 from dataflow.catalog.conservation import check_conservation
 from flows.curate import curate_flow
+from flows.decontaminate import decontaminate_flow
 from flows.dedup import dedup_flow
 from flows.filter import filter_flow
 from flows.instruct import instruct_flow
@@ -26,6 +27,7 @@ STEPS = {
     "curate": curate_flow,
     "filter": filter_flow,
     "dedup": dedup_flow,
+    "decontaminate": decontaminate_flow,
     "mix": mix_flow,
     "instruct": instruct_flow,
     "tokenizer": tokenizer_flow,
@@ -38,7 +40,7 @@ STEPS = {
 """Every step by the name that the command line and the recipe use, in the order of the line."""
 
 
-_DECIDING = ("curate", "filter", "dedup", "mix", "instruct")
+_DECIDING = ("curate", "filter", "dedup", "decontaminate", "mix", "instruct")
 
 
 @flow(name="dataflow", flow_run_name="{recipe.name}")

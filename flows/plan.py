@@ -81,7 +81,7 @@ def _planned(recipe: Recipe, store: Storage) -> list[tree.Branch]:
     if not store.exists("plan/mixture.json") or not store.exists("recipe.json"):
         return []
     before, now = store.read_json("recipe.json"), recipe.model_dump(mode="json")
-    decisive = ("sources", "rules", "dedup", "validation", "mixture", "seed")
+    decisive = ("sources", "rules", "dedup", "decontaminate", "validation", "mixture", "seed")
     return tree.planned(store) if all(before.get(key) == now[key] for key in decisive) else []
 
 
@@ -134,6 +134,7 @@ def _steps(recipe: Recipe, store: Storage) -> Table:
     """Each step that this recipe has work for, and how many of its parts are on disk."""
     idle = {
         "quality": recipe.quality is None or bool(recipe.quality.model),
+        "decontaminate": recipe.decontaminate is None,
         "instruct": not recipe.instructions,
         "tokenizer": recipe.tokenizer is None,
         "tokenize": recipe.tokenizer is None,

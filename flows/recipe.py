@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from dataflow.config import Config, Size, explain, nearest
 from dataflow.dedup.config import Dedup
+from dataflow.dedup.contamination_config import Decontaminate
 from dataflow.errors import RecipeError
 from dataflow.instructions.forms import InstructionSource
 from dataflow.instructions.splits import Splits
@@ -61,6 +62,8 @@ class Recipe(Config):
     """Which documents are kept, as SQL over signals."""
     dedup: Dedup = Field(Dedup(), title="Deduplication")
     """Exact and near-duplicate removal."""
+    decontaminate: Decontaminate | None = Field(None, title="Decontamination")
+    """Evaluation sets whose items are looked for in documents and conversations; left out: none."""
     validation: Validation = Field(Validation(), title="Validation split")
     """Documents held out of training, whole duplicate clusters at a time."""
     mixture: Mixture = Field(Mixture(), title="Mixture")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from dataflow.config import nearest
+from dataflow.dedup.contamination_sets import find_sets
 from dataflow.dedup.index import open_indexes
 from dataflow.errors import RecipeError
 from dataflow.mixture.expressions import check as check_mixture
@@ -44,6 +45,8 @@ def check_recipe(recipe: Recipe, steps: list[str]) -> None:
     if _READ_INPUT & set(steps):
         for source in input_sources(recipe):
             input_files(source)
+    if recipe.decontaminate is not None and {"decontaminate", "instruct"} & set(steps):
+        find_sets(recipe.decontaminate)
 
 
 def signal_columns(recipe: Recipe) -> pa.Schema:

@@ -30,7 +30,7 @@ from flows.recipe import Recipe
 from flows.runner import Job, Workers, worker_pool
 
 _TASKS_A_STEP = 32
-_SAID = ("records", "documents", "passed", "duplicates", "quarantined", "skipped", "tokens")
+_SAID = ("records", "documents", "passed", "duplicates", "contaminated", "quarantined", "skipped", "tokens")
 
 
 @dataclass

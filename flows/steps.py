@@ -5,6 +5,7 @@ STEPS = {
     "curate": "Read every input file once: documents, signals, PII audit, quarantine.",
     "filter": "Apply the rules (SQL over signals); seconds, reads no text.",
     "dedup": "Find exact and near duplicates; keep one of each.",
+    "decontaminate": "Find items of evaluation sets; drop, cut or name the documents that hold them.",
     "mix": "Plan the mixture and write the corpus in training order.",
     "instruct": "Convert, validate, deduplicate and split the instruction data.",
     "tokenizer": "Train a byte-level BPE on the corpus.",

@@ -13,6 +13,7 @@ On disk: ``decontaminate/items.parquet``, an item a row with what became of it (
 ``decontaminate/ngrams.parquet``, 64-bit keys with the items they are of.
 """
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,9 +23,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from dataflow.dedup.contamination_config import Decontaminate
-from dataflow.dedup.contamination_sets import FoundSet, Item, read_items
+from dataflow.dedup.contamination_config import Decontaminate, EvaluationSet
+from dataflow.dedup.contamination_sets import FoundSet, Item, described, read_items
 from dataflow.kernels import characters
 from dataflow.kernels.word_runs import Hashes, Integers, Runs, compile_runs, read_words, run_keys
 from dataflow.signals.basic import CHARACTERS_PER_WORD
@@ -64,7 +66,7 @@ NGRAMS = pa.schema(
     }
 )
 
-_BEGIN = "beginning_words"
+_BEGIN, _FIELDS = "beginning_words", "fields"
 _COST = np.array([*map(float, CHARACTERS_PER_WORD.values())])
 
 
@@ -91,10 +93,11 @@ def build_index(store: Storage, sets: Sequence[FoundSet], config: Decontaminate,
     Counts: ``items`` and ``ngrams``; for each set ``items:<set>``, and ``<fate>:<set>`` of those that are not used.
     """
     items, grams = [ITEMS.empty_table()], [NGRAMS.empty_table()]
+    fields: dict[str, EvaluationSet] = {}
     n_items = 0
     counts: Counter[str] = Counter()
     for found in sets:
-        read, _ = read_items(found)
+        read, fields[found.name] = read_items(found)
         rows, entries = _of_set(_parts(read, config, pii), config)
         names = {"set": pa.repeat(found.name, len(read)), "item": pa.array([one.name for one in read])}
         items.append(pa.table({**names, **rows}, schema=ITEMS))
@@ -104,7 +107,9 @@ def build_index(store: Storage, sets: Sequence[FoundSet], config: Decontaminate,
         counts[f"items:{found.name}"] = len(read)
         counts.update(f"{fate}:{found.name}" for fate in rows["fate"].to_pylist() if fate != "used")
     ngrams = pa.concat_tables(grams).sort_by([("key", "ascending"), ("item", "ascending")])
-    store.write_table(ITEMS_PATH, pa.concat_tables(items).combine_chunks())
+    taken = {name: described(one) for name, one in fields.items()}
+    with store.parquet_writer(ITEMS_PATH, ITEMS, {_FIELDS: json.dumps(taken, ensure_ascii=False)}) as writer:
+        writer.write_table(pa.concat_tables(items).combine_chunks())
     with store.parquet_writer(NGRAMS_PATH, NGRAMS, {_BEGIN: str(_beginning(config))}) as writer:
         writer.write_table(ngrams)
     return Made((ITEMS_PATH, NGRAMS_PATH), {"items": n_items, "ngrams": len(ngrams), **counts})
@@ -127,6 +132,13 @@ def load_index(store: Storage, digest: str) -> Index:
         n_prompt=items["n_prompt"].to_numpy(),
         n_whole=items["n_whole"].to_numpy(),
     )
+
+
+def fields_taken(store: Storage) -> dict[str, str]:
+    """Which fields the items of each set were taken from, as ``described``."""
+    with store.open(ITEMS_PATH) as stream:
+        taken: dict[str, str] = json.loads(pq.read_schema(stream).metadata[_FIELDS.encode()])
+    return taken
 
 
 def words_of(texts: pa.LargeStringArray) -> npt.NDArray[np.float64]:

@@ -13,6 +13,7 @@ from dataflow.store.storage import Storage
 
 DOCUMENTS = "instructions/documents"
 DUPLICATES = "instructions/decisions/dedup/part-00000.parquet"
+CONTAMINATION = "instructions/decisions/contamination"
 
 _ROWS_AT_ONCE = 4096
 
@@ -57,3 +58,12 @@ def dropped(store: Storage) -> pa.Table:
         return pa.table({"id": pa.array([], pa.string())})
     decided = store.read_table(DUPLICATES, ["id", "survivor"])
     return decided.filter(pc.not_equal(decided["id"], decided["survivor"])).select(["id"])
+
+
+def contaminated(store: Storage) -> pa.Table:
+    """Ids of the conversations that hold items of evaluation sets and are dropped for it."""
+    found = [pa.table({"id": pa.array([], pa.string())})]
+    for path in store.list(CONTAMINATION):
+        decided = store.read_table(path, ["id", "action"])
+        found.append(decided.filter(pc.equal(decided["action"], "drop")).select(["id"]))
+    return pa.concat_tables(found)

@@ -54,11 +54,11 @@ class Splits(Config):
 
 
 def split(store: Storage, config: Splits, seed: int, memory_limit: int = 1_000_000_000) -> Made:
-    """Write ``instructions/plan`` and ``instructions/corpus/<split>`` for what passed and is no duplicate.
+    """Write ``instructions/plan`` and ``instructions/corpus/<split>`` for what passed and was not removed since.
 
     Counts: ``documents``, and of them ``train``, ``validation``, ``test``.
     """
-    from dataflow.instructions.database import database, dropped, load, passed
+    from dataflow.instructions.database import contaminated, database, dropped, load, passed
     from dataflow.store.documents import INSTRUCTIONS, PLAN
     from dataflow.store.manifest import Made
 
@@ -66,6 +66,7 @@ def split(store: Storage, config: Splits, seed: int, memory_limit: int = 1_000_0
         columns = ["id", "source", "messages", "n_bytes"]
         load(connection, "keyed", _keyed(passed(store, columns), seed), _keyed_schema())
         connection.register("dropped", dropped(store))
+        connection.register("contaminated", contaminated(store))
         for statement in _decide(config):
             connection.execute(statement)
         with store.parquet_writer(PLAN_PATH, PLAN) as writer:
@@ -126,7 +127,7 @@ def _decide(config: Splits) -> list[str]:
     """SQL that puts every prompt into a split and numbers the conversations: the table ``plan``."""
     first, second = int(config.validation * 2**63), int((config.validation + config.test) * 2**63)
     return [
-        "CREATE TABLE kept AS FROM keyed ANTI JOIN dropped USING (id)",
+        "CREATE TABLE kept AS FROM keyed ANTI JOIN dropped USING (id) ANTI JOIN contaminated USING (id)",
         f"""
         CREATE TABLE prompts AS
         SELECT prompt, key, count(*) AS n,
