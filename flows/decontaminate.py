@@ -109,13 +109,11 @@ def contamination_index(run: Session, config: Decontaminate) -> dict[str, str]:
 
 
 def contamination_hashes(run: Session) -> dict[str, str]:
-    """Content hashes of all that step ``decontaminate`` decided; none where the recipe names no sets."""
-    if run.recipe.decontaminate is None:
-        return {}
-    hashes: dict[str, str] = {}
-    for name in curated_parts(run):
-        hashes |= run.finished("decontaminate", name).hashes()
-    return hashes
+    """Content hashes of all that step ``decontaminate`` decided, which must have run if the recipe has sets."""
+    made = manifests(run.store, "decontaminate")
+    if run.recipe.decontaminate is not None:
+        made = [run.finished("decontaminate", name) for name in curated_parts(run)]
+    return {path: digest for manifest in made for path, digest in manifest.hashes().items()}
 
 
 def _settings(config: Decontaminate) -> dict[str, object]:
