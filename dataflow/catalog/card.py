@@ -4,12 +4,14 @@ Its head is the YAML that dataset hubs read (licence, languages, size); the rest
 written from the catalog alone, so it can be written again at any time and says the same.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import duckdb
 import yaml
 
-from dataflow.catalog import stats
+from dataflow.catalog import duplicates, stats
+from dataflow.catalog.contamination import contamination_summary
 from dataflow.catalog.recipe import recipe_of_run, rules_of_run
 from dataflow.catalog.render import cell
 from dataflow.catalog.table import Table, ask
@@ -33,14 +35,17 @@ def card(con: duckdb.DuckDBPyConnection) -> str:
         stats.funnel_by_language(con),
         _rules(con),
         stats.reasons(con),
-        stats.duplicates(con),
+        duplicates.duplicates(con),
+        duplicates.cuts(con),
+        contamination_summary(con),
         stats.mixture(con),
         stats.tokens(con),
         stats.pii(con),
     )
     head = yaml.safe_dump(_head(con, recipe), sort_keys=True, allow_unicode=True)
     sections = "\n".join(_markdown(table) for table in tables if table.rows)
-    return f"---\n{head}---\n\n# {recipe['name']}\n\n{_sentence(con)}\n\n{sections}"
+    said = "\n\n".join([_sentence(con), *_taken_out(con)])
+    return f"---\n{head}---\n\n# {recipe['name']}\n\n{said}\n\n{sections}"
 
 
 def _head(con: duckdb.DuckDBPyConnection, recipe: dict[str, Any]) -> dict[str, Any]:
@@ -69,6 +74,33 @@ def _sentence(con: duckdb.DuckDBPyConnection) -> str:
         f"{records:,} records were read; {documents:,} documents are trained on, {n_bytes:,} bytes with repeats. "
         "The fate of every record is in the view `ledger` of `catalog.duckdb`."
     )
+
+
+def _taken_out(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """What was removed, and what was cut from documents that stay; nothing where nothing was."""
+    kinds = ask(con, "SELECT kind, count(*) FROM duplicates WHERE removed GROUP BY kind ORDER BY kind").rows
+    if kinds:
+        counted = ", ".join(f"{n:,} {kind}" for kind, n in kinds)
+        yield f"{sum(n for _, n in kinds):,} documents repeat others and were removed ({counted})."
+    cut = """SELECT count(*) FILTER (NOT removed), coalesce(sum(bytes_cut) FILTER (NOT removed), 0)::BIGINT,
+        count(*) FILTER (removed) FROM cuts WHERE applied"""
+    n_cut, n_bytes, n_gone = con.execute(cut).fetchall()[0]
+    if n_cut or n_gone:
+        gone = f" {n_gone:,} more had too little left and were removed." if n_gone else ""
+        yield (
+            f"{n_bytes:,} bytes of passages that other documents keep were cut from {n_cut:,} documents.{gone}"
+        )
+    found = "SELECT action, count(DISTINCT id) FROM contamination GROUP BY action ORDER BY action"
+    did = [f"{n:,} {_CONTAMINATED[action]}" for action, n in con.execute(found).fetchall()]
+    if did:
+        yield f"Of the documents that hold items of evaluation sets, {'; '.join(did)}."
+
+
+_CONTAMINATED = {
+    "annotate": "were left as they are (the view `contamination` names them)",
+    "cut": "lost the passages that were found",
+    "drop": "were dropped",
+}
 
 
 def _all_sources(recipe: dict[str, Any]) -> list[dict[str, Any]]:
