@@ -1,21 +1,20 @@
 """Round 5 of near-duplicates: the pairs of one group are compared, and its documents decided.
 
-Buckets say which documents may be alike; here that is measured, and only what was measured counts. Documents that
-are alike, directly or by way of others, are a cluster; who of a cluster stays is decided greedily or by cluster
-alone, at the similarity asked for and, so that it can be raised without running again, at all higher ones.
+What was gathered of a group is brought into place, wherever it comes from, and buckets that several bands gave are
+taken once. A row is written for every member of a cluster of two or more.
 
 Memory: signatures of one group and its buckets. A group of one huge component, which cannot be divided, goes to a
 temporary file where it is larger than the limit.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dataflow.dedup.alike import Group, decide
 from dataflow.dedup.batched import offsets_and_members, read_batches
 from dataflow.dedup.candidates import grouped_path
 from dataflow.dedup.config import Near
@@ -24,9 +23,6 @@ from dataflow.dedup.room import Room
 from dataflow.errors import DataflowError
 from dataflow.store.manifest import Made
 from dataflow.store.storage import Storage
-
-if TYPE_CHECKING:
-    from dataflow.kernels.likeness import Levels
 
 VERSION = 1
 """Raise when the bytes of dedup/verified change."""
@@ -45,7 +41,6 @@ VERIFIED = pa.schema(
 
 _BYTES_OF_CANDIDATE = 500  # beside its signature: members of buckets in several copies, and decisions
 _BYTES_OF_SHINGLES = 16_000  # of a document, to plan with; what is more goes to disk
-_NO_END = np.int64(1) << 62
 
 
 def verified_path(group: int) -> str:
@@ -57,27 +52,6 @@ def largest_group(near: Near, memory_limit: int) -> int:
     """How many documents a group may have to be verified in memory."""
     each = 4 * near.permutations + _BYTES_OF_CANDIDATE
     return memory_limit // (each + (_BYTES_OF_SHINGLES if near.verify == "exact" else 0))
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Documents by place; ``documents`` as the kernels take them."""
-
-    rank: npt.NDArray[np.int64]
-    earlier: npt.NDArray[np.bool_]
-    documents: tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint64], npt.NDArray[np.int64]]
-
-
-@dataclass(frozen=True)
-class _Decided:
-    """By place."""
-
-    first: npt.NDArray[np.int32]  # of those alike
-    survivor: npt.NDArray[np.int32]
-    equal: npt.NDArray[np.int32]
-    every: npt.NDArray[np.int32]  # of how many they are equal
-    gone: npt.NDArray[np.int64]  # bits of the levels at which it goes
-    counts: dict[str, int]
 
 
 def verify(
@@ -105,7 +79,7 @@ def verify(
     with Room(memory_limit) as room:
         buckets = _read_buckets(store, n_partitions, group, n_documents)
         read = _read_group(store, names, group, n_documents, near, room)
-        decided = _decide(read, *buckets, near, greedy)
+        decided = decide(read, *buckets, near, greedy)
         members = np.flatnonzero(np.bincount(decided.first, minlength=n_documents)[decided.first] > 1)
         table = pa.table(
             {
@@ -148,7 +122,7 @@ def _read_buckets(
 
 def _read_group(
     store: Storage, names: Sequence[str], group: int, n_documents: int, near: Near, room: Room
-) -> _Group:
+) -> Group:
     """The documents of a group, each at its place, wherever it was gathered."""
     paths = [gathered_path(name) for name in names]
     rank, earlier = np.full(n_documents, -1, np.int64), np.zeros(n_documents, np.bool_)
@@ -170,12 +144,12 @@ def _read_group(
             "Remove this folder and run `dataflow dedup` again.",
         )
     if near.verify != "exact":
-        return _Group(rank, earlier, (signatures, np.empty(0, np.uint64), np.empty(0, np.int64)))
+        return Group(rank, earlier, (signatures, np.empty(0, np.uint64), np.empty(0, np.int64)))
     bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
     hashes = room.zeros((int(bounds[-1]),), np.uint64)
     for batch in read_batches(store, paths, group):
         _place_shingles(batch, bounds, hashes)
-    return _Group(rank, earlier, (signatures, hashes, bounds))
+    return Group(rank, earlier, (signatures, hashes, bounds))
 
 
 def _bounds(column: pa.LargeBinaryArray) -> npt.NDArray[np.int64]:
@@ -190,88 +164,3 @@ def _place_shingles(
     data = batch["shingles"].buffers()[2]
     found = np.frombuffer(data, np.uint64) if data is not None and data.size else np.empty(0, np.uint64)
     place_sets(found, _bounds(batch["shingles"]) // 8, batch["place"].to_numpy(), bounds, hashes)
-
-
-# What is decided -------------------------------------------------------------------------------------------
-
-
-def _decide(
-    group: _Group,
-    offsets: npt.NDArray[np.int64],
-    members: npt.NDArray[np.int32],
-    near: Near,
-    by_survivor: bool,
-) -> _Decided:
-    from dataflow.kernels.likeness import levels
-    from dataflow.kernels.survivors import compare_with, greedy, index_buckets, join_alike, roots
-
-    n = len(group.rank)
-    steps = levels(near.similarity, near.permutations)
-    thresholds = (steps.needed, steps.reached, steps.numerators, steps.denominators)
-    begins, bucket_of = index_buckets(offsets, members, n)
-    forest = np.arange(1, n + 1, dtype=np.int32)
-    survivor, equal, every, gone, stopped, capped, compared, verified = greedy(
-        group.documents, thresholds, steps.all, group.earlier, offsets, begins, bucket_of, forest
-    )
-    del begins, bucket_of
-    stays, seen = (gone & 1) == 0, gone != steps.all
-    more, alike, _ = join_alike(
-        group.documents, thresholds, 0, stays, seen, stopped, offsets, members, forest, _NO_END
-    )
-    first = roots(forest)
-    n_capped = int(capped.sum())
-    if not by_survivor:
-        survivor = np.where(group.earlier, np.arange(n, dtype=np.int32), first)
-        equal, every = compare_with(group.documents, thresholds, survivor)
-        gone, n_capped = _gone_by_component(group, steps, survivor, gone, capped, offsets, members)
-    stays = survivor == np.arange(n)
-    equal[stays] = every[stays] = _own_values(group)[stays]
-    counts = {"compared": compared + more, "verified": verified + alike, "capped": n_capped}
-    return _Decided(first, survivor, equal, every, gone, counts)
-
-
-def _gone_by_component(
-    group: _Group,
-    steps: "Levels",
-    survivor: npt.NDArray[np.int32],
-    greedily: npt.NDArray[np.int64],
-    capped: npt.NDArray[np.bool_],
-    offsets: npt.NDArray[np.int64],
-    members: npt.NDArray[np.int32],
-) -> tuple[npt.NDArray[np.int64], int]:
-    """At which levels a document is not the first of its component, and how many had more to be compared with.
-
-    Two that stay under greedy decisions are not alike, which saves comparing them here; ``greedily`` are those.
-    """
-    from dataflow.kernels.survivors import MATES, join_alike, roots
-
-    n = len(survivor)
-    thresholds = (steps.needed, steps.reached, steps.numerators, steps.denominators)
-    gone = (survivor != np.arange(n)).astype(np.int64)
-    nothing = np.zeros(n, np.bool_)
-    n_capped = 0
-    for level in range(1, len(steps)):
-        forest = np.arange(1, n + 1, dtype=np.int32)
-        stays = group.earlier | (((greedily >> level) & 1 == 0) & ~capped)
-        _, _, more = join_alike(
-            group.documents,
-            thresholds,
-            level,
-            stays,
-            nothing,
-            nothing,
-            offsets,
-            members,
-            forest,
-            np.int64(MATES),
-        )
-        n_capped = max(n_capped, more)
-        gone |= ((roots(forest) != np.arange(n)) & ~group.earlier).astype(np.int64) << level
-    return gone, n_capped
-
-
-def _own_values(group: _Group) -> npt.NDArray[np.int64]:
-    """How many values a document has in common with itself, by what it is compared."""
-    signatures, _, bounds = group.documents
-    sizes = np.diff(bounds) if len(bounds) else np.zeros(len(group.rank), np.int64)
-    return np.where(sizes > 0, sizes, signatures.shape[1])

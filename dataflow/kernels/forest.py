@@ -17,14 +17,14 @@ def find(forest, x):  # type: ignore[no-untyped-def]
     """The root of ``x``, halving the path to it."""
     while forest[x] != x + 1:
         forest[x] = forest[forest[x] - 1]
-        x = forest[x] - 1
+        x = np.int64(forest[x] - 1)
     return x
 
 
 @njit(nogil=True, cache=True)
 def union(forest, x, y):  # type: ignore[no-untyped-def]
     """Join two components; the lesser root stays, and is returned."""
-    x, y = find(forest, x), find(forest, y)
+    x, y = find(forest, np.int64(x)), find(forest, np.int64(y))
     if x < y:
         forest[y] = x + 1
         return x
@@ -37,9 +37,9 @@ def union(forest, x, y):  # type: ignore[no-untyped-def]
 def join_buckets(forest, offsets, members):  # type: ignore[no-untyped-def]
     """Join the members of every bucket ``members[offsets[i]:offsets[i + 1]]``."""
     for bucket in range(offsets.shape[0] - 1):
-        root = -1
+        root = np.int64(-1)
         for i in range(offsets[bucket], offsets[bucket + 1]):
-            x = members[i]
+            x = np.int64(members[i])
             if forest[x] == 0:
                 forest[x] = x + 1
             root = x if root < 0 else union(forest, root, x)

@@ -2,8 +2,8 @@
 
 Similarities are asked for at levels: level 0 is the one of the recipe, each further one is higher. A pair is
 compared as the share of equal values of two signatures, or, where both have their sets of shingle hashes here,
-by the Jaccard similarity itself: the share of common ones among all. Either stops as soon as the level asked for is
-out of reach, which for two documents that merely share a bucket is after a third of the signature.
+by the Jaccard similarity itself: the share of common ones among all. That stops as soon as the level asked for is
+out of reach; signatures are compared in long blocks, since a block takes no longer than asking whether to stop.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ HIGHEST = Fraction(95, 100)
 """The last level: above it hardly any but exact copies are left."""
 _MOST_LEVELS = 62  # bits of an int64 that are not its sign
 
-_BLOCK = 16  # values compared at once: 64 bytes
+_BLOCK = 128  # values compared before it is asked whether to go on; all of them in some 20 ns
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,18 @@ def levels(similarity: float, permutations: int) -> Levels:
 def equal_values(a, b, needed):  # type: ignore[no-untyped-def]
     """How many values two signatures have in common, or -1 as soon as ``needed`` cannot be reached."""
     n = a.shape[0]
-    equal = 0
-    whole = n - n % _BLOCK
-    for start in range(0, whole, _BLOCK):
-        for i in range(start, start + _BLOCK):
-            equal += a[i] == b[i]
-        if equal + n - start - _BLOCK < needed:
-            return -1
-    for i in range(whole, n):
-        equal += a[i] == b[i]
-    return equal if equal >= needed else -1
+    equal = np.int64(0)
+    start = 0
+    while start < n:  # slices from 0, without an exit: the form that is compiled to vector instructions
+        x, y = a[start : start + _BLOCK], b[start : start + _BLOCK]
+        found = np.uint32(0)
+        for i in range(x.shape[0]):
+            found += np.uint32(1) if x[i] == y[i] else np.uint32(0)
+        equal += np.int64(found)
+        start += x.shape[0]
+        if equal + n - start < needed:
+            return np.int64(-1)
+    return equal
 
 
 @njit(nogil=True, cache=True)

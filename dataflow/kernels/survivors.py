@@ -64,7 +64,7 @@ def greedy(documents, thresholds, all_levels, earlier, offsets, begins, bucket_o
             for entry in range(begins[x], begins[x + 1]):
                 bucket = bucket_of[entry]
                 for place in range(offsets[bucket], offsets[bucket] + n_staying[bucket]):
-                    y = staying[place]
+                    y = np.int64(staying[place])
                     if gone[x] == all_levels and y > survivor[x]:
                         stopped[x] = True  # nothing is left to learn from those after the survivor
                         break
@@ -87,7 +87,7 @@ def greedy(documents, thresholds, all_levels, earlier, offsets, begins, bucket_o
                     if gone[x] == all_levels:
                         stopped[x] = True
                         break
-                    y = staying[offsets[bucket + 1] - 1 - i]
+                    y = np.int64(staying[offsets[bucket + 1] - 1 - i])
                     if seen[y] == x:
                         continue
                     seen[y] = x
@@ -136,10 +136,10 @@ def join_alike(documents, thresholds, level, stays, seen, stopped, offsets, memb
     compared = verified = capped = 0
     for bucket in range(offsets.shape[0] - 1):
         begin, size = offsets[bucket], offsets[bucket + 1] - offsets[bucket]
-        first = find(forest, members[begin])
+        first = find(forest, np.int64(members[begin]))
         one_group, n_going = True, 0
         for place in range(size):
-            x = members[begin + place]
+            x = np.int64(members[begin + place])
             one_group = one_group and find(forest, x) == first
             n_going += not stays[x]
         if one_group or n_going == 0:
@@ -147,7 +147,7 @@ def join_alike(documents, thresholds, level, stays, seen, stopped, offsets, memb
         n_groups = 0
         for going in range(2):  # those that stay are grouped first, and none of them is compared
             for place in range(size):
-                x = members[begin + place]
+                x = np.int64(members[begin + place])
                 if stays[x] == bool(going):
                     continue
                 root = find(forest, x)
@@ -168,7 +168,7 @@ def join_alike(documents, thresholds, level, stays, seen, stopped, offsets, memb
                     other = head[group] if group != own else -1
                     alike = False
                     while other >= 0 and left > 0:
-                        y = members[begin + other]
+                        y = np.int64(members[begin + other])
                         if seen[min(x, y)] and not stopped[max(x, y)]:
                             other = following[other]
                             continue
@@ -195,11 +195,11 @@ def join_alike(documents, thresholds, level, stays, seen, stopped, offsets, memb
                         if own == n_groups:
                             own = group
                         else:
-                            group_of[find(forest, members[begin + head[group]])] = group
+                            group_of[find(forest, np.int64(members[begin + head[group]]))] = group
                     group_of[root] = own
                 capped += left == 0 and group < n_groups
         for place in range(size):
-            group_of[find(forest, members[begin + place])] = -1
+            group_of[find(forest, np.int64(members[begin + place]))] = -1
     return compared, verified, capped
 
 
