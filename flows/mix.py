@@ -6,14 +6,15 @@ corpus part is gathered from what was scattered to it. Nothing is scattered when
 
 from prefect import flow
 
+from dataflow.dedup.passages import asks_for_passages
 from dataflow.mixture import plan, write
-from dataflow.store.manifest import Part, current, prune
+from dataflow.store.manifest import Part, current, load, prune
 from flows.curate import curated_parts
 from flows.decontaminate import contamination_hashes
 from flows.dedup import decision_inputs, part_names
 from flows.recipe import Recipe
 from flows.runner import Job
-from flows.session import Session, session
+from flows.session import Session, missing_step, session
 
 
 @flow(name="mix", flow_run_name="mix {recipe.name}")
@@ -29,11 +30,11 @@ def mix_flow(recipe: Recipe) -> None:
 
 
 def _plan(run: Session) -> dict[str, str]:
+    """Plan the mixture; content hashes of the plan and of what is cut from texts as they are written."""
     recipe = run.recipe
-    inputs = decision_inputs(run, ("signals",))
-    inputs |= run.finished("dedup", "all").hashes()
-    contamination = contamination_hashes(run)
-    inputs |= contamination
+    cuts = _of_dedup(run, "cuts", asks_for_passages(recipe.dedup)) | contamination_hashes(run)
+    inputs = decision_inputs(run, ("signals",)) | _of_dedup(run, "dedup", asked=True) | cuts
+    inputs |= _of_dedup(run, "semantic", recipe.dedup.semantic is not None)
     config = {
         "mixture": recipe.mixture.model_dump(mode="json"),
         "validation": recipe.validation.model_dump(mode="json"),
@@ -43,7 +44,15 @@ def _plan(run: Session) -> dict[str, str]:
     part = Part("plan", "all", plan.VERSION, config, inputs)
     arguments = (run.store, part_names(run), recipe.mixture, recipe.validation, recipe.seed)
     (manifest,) = run.make("plan", [Job(part, plan.make_plan, arguments)])
-    return manifest.hashes() | contamination  # what it cuts, the plan does not say
+    return manifest.hashes() | cuts  # how much is cut the plan says, but not where
+
+
+def _of_dedup(run: Session, level: str, asked: bool) -> dict[str, str]:
+    """Content hashes of what a level of step ``dedup`` decided; what lies there counts, asked for or not."""
+    manifest = load(run.store, f"manifests/{level}/all.json")
+    if manifest is None and asked:
+        raise missing_step(run.store, "dedup")
+    return manifest.hashes() if manifest is not None else {}
 
 
 def _scatter_jobs(run: Session, planned: dict[str, str]) -> list[Job]:
