@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from dataflow.curate import Curation, curate
 from dataflow.dedup.config import Dedup, Near
-from dataflow.dedup.find import find_duplicates
+from dataflow.dedup.parts import DedupPart
+from dataflow.dedup.whole import deduplicate
 from dataflow.readers.source import Extract, Source
 from dataflow.rules.config import Rules
 from dataflow.rules.evaluate import filter_part
@@ -26,8 +27,8 @@ SHARD_BYTES = 64_000_000
 NO_RULES = Rules(sets=())
 
 
-def curated(documents: Path, store: Storage) -> list[tuple[str, str]]:
-    """Documents of a JSONL file with signatures, in ``store``; their parts as (source, shard)."""
+def curated(documents: Path, store: Storage) -> list[DedupPart]:
+    """Documents of a JSONL file with signatures, in ``store``; their parts."""
     source = Source(name=SOURCE, path=str(documents), kind="prose")
     curation = Curation(
         source=source,
@@ -43,13 +44,13 @@ def curated(documents: Path, store: Storage) -> list[tuple[str, str]]:
     for shard in plan_shards(source, SHARD_BYTES):
         curate(shard, curation, store)
         filter_part(store, SOURCE, shard.name, NO_RULES)
-        parts.append((SOURCE, shard.name))
+        parts.append(DedupPart(SOURCE, shard.name))
     return parts
 
 
-def deduplicated(store: Storage, parts: list[tuple[str, str]], config: Dedup) -> Mapping[str, int]:
+def deduplicated(store: Storage, parts: list[DedupPart], config: Dedup) -> Mapping[str, int]:
     """Run the step in this process; what it counted."""
-    return find_duplicates(store, parts, config).counts
+    return deduplicate(store, parts, config).counts
 
 
 def decisions(store: Storage) -> pa.Table:
@@ -57,11 +58,11 @@ def decisions(store: Storage) -> pa.Table:
     return pa.concat_tables([store.read_table(path) for path in store.list("decisions/dedup")])
 
 
-def stored_texts(store: Storage, parts: list[tuple[str, str]]) -> dict[str, tuple[str, str]]:
+def stored_texts(store: Storage, parts: list[DedupPart]) -> dict[str, tuple[str, str]]:
     """The input's own id and the text of every document, by id."""
     texts = {}
-    for source, shard in parts:
-        columns = store.read_table(f"documents/{source}/{shard}.parquet", ["id", "input_id", "text"])
+    for part in parts:
+        columns = part.read(store, ["id", "input_id", "text"])
         rows = (columns[name].to_pylist() for name in columns.column_names)
         texts |= {name: (own, text) for name, own, text in zip(*rows, strict=True)}
     return texts

@@ -34,6 +34,7 @@ from rich.table import Table
 from benchmarks.dedup_run import curated, deduplicated
 from benchmarks.peer import peer_python, run_peer
 from dataflow.dedup.config import Dedup
+from dataflow.dedup.parts import DedupPart
 from dataflow.store.standing import standing
 from dataflow.store.storage import Storage
 
@@ -95,14 +96,14 @@ def ours(source: Path, folder: Path) -> dict[str, float]:
     return {**seconds, "kept": kept, "peak": peak}
 
 
-def write_kept(store: Storage, parts: list[tuple[str, str]]) -> int:
+def write_kept(store: Storage, parts: list[DedupPart]) -> int:
     """Ids and texts of the documents that stand after dedup, a file a part; how many."""
     kept = 0
-    for source, shard in parts:
-        stands = standing(store, source, shard, "dedup")
+    for part in parts:
+        stands = standing(store, part.source, part.shard, "dedup")
         with (
-            store.open(f"documents/{source}/{shard}.parquet") as stream,
-            store.create(f"kept/{source}/{shard}.parquet") as out,
+            store.open(part.table) as stream,
+            store.create(f"kept/{part.name}.parquet") as out,
         ):
             reader = pq.ParquetFile(stream)
             schema = pa.schema([reader.schema_arrow.field(name) for name in KEPT])
