@@ -45,7 +45,7 @@ _RIGHT = (
 )  # fmt: skip
 _IDS = ("id", "task_id", "question_id", "item_id", "problem_id", "qid", "key", "idx", "ind")
 
-_BEFORE = re.compile(r"\s*(?:question|query|problem|prompt|context|q)\s*:\s*", re.IGNORECASE)
+_BEFORE = re.compile(r"\A\s*(?:question|query|problem|prompt|context|q)\s*:\s*", re.IGNORECASE)
 _BEHIND = re.compile(r"\s*\b(?:answer|a)\s*:\s*\Z", re.IGNORECASE)
 _PACKED = (".gz", ".zst", ".zstd")
 _WHOLE = 1 << 62  # bytes: no file of an evaluation set is divided
@@ -120,8 +120,9 @@ def read_items(found: FoundSet) -> tuple[list[Item], EvaluationSet]:
 def described(fields: EvaluationSet) -> str:
     """What is taken for prompt and answer, for a person: ``prompt question; answer choices[gold]``."""
     right = f"[{fields.right}]" if fields.right else ""
+    prompt = ", ".join(fields.prompt) + ("" if fields.choices else right)
     answer = ", ".join(fields.choices) + right if fields.choices else ", ".join(fields.answer)
-    return f"prompt {', '.join(fields.prompt)}; " + (f"answer {answer}" if answer else "no answer")
+    return f"prompt {prompt}; " + (f"answer {answer}" if answer else "no answer")
 
 
 def _files(source: Source, name: str) -> list[InputFile]:
@@ -223,7 +224,7 @@ def _item(record: Mapping[str, Any], fields: EvaluationSet) -> tuple[str, str]:
             value = value[place] if place is not None and place < len(value) else None
         asked.append(_text(value))
     prompt = "\n".join(text for text in asked if text.strip())
-    prompt = _BEHIND.sub("", _BEFORE.sub("", prompt, count=1) if _BEFORE.match(prompt) else prompt)
+    prompt = _BEHIND.sub("", _BEFORE.sub("", prompt)).strip()
     if fields.choices:
         return prompt, _right_choice(record, fields.choices, right)
     return prompt, "\n".join(text for name in fields.answer if (text := _text(_value(record, name), True)))
