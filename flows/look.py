@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from dataflow.catalog.render import excerpt_width, harmless, heading, show, show_lines
+from dataflow.catalog.render import excerpt_width, harmless, heading, show, show_difference, show_lines
 from dataflow.catalog.table import Table, query
 from dataflow.catalog.views import connect, refresh_if_moved
 from dataflow.errors import DataflowError, RecipeError
@@ -27,15 +27,19 @@ def stats(out: str, sql: str) -> None:
 def explain(out: str, name: str) -> None:
     """The story of one record."""
     from dataflow.catalog import explain as explaining
+    from dataflow.catalog.difference import summary
 
     with _catalog(out) as con:
         story = explaining.explain(con, name)
     show(story.tables)
-    if story.diff:
-        print("Difference from the document it duplicates")
-        print("\n".join(f"  {harmless(line)}" for line in story.diff if line.strip()), end="\n\n")
+    if story.difference is not None:
+        print(harmless(f"Beside {story.survivor}: {summary(story.difference)}"))
+        show_difference(story.difference)
+        print()
     if story.lines:
-        print("Text" if story.ledger["fate"] not in ("quarantined", "skipped") else "Its first bytes")
+        marked = f", marked: {', '.join(story.marked)}" if story.marked else ""
+        unread = story.ledger["fate"] in ("quarantined", "skipped")
+        print("Its first bytes" if unread else harmless(f"Text{marked}"))
         show_lines(story.lines)
 
 
@@ -53,7 +57,10 @@ def sample(out: str, rule: str, fate: str, count: int, seed: int) -> None:
             print(f"  {harmless(sampling.verdict(judgement))}")
         for note in [*one.notes, *(["marked: " + ", ".join(one.marked)] if one.marked else [])]:
             print(f"  {harmless(note)}")
-        show_lines(one.lines)
+        if one.difference is not None and one.difference.lines:
+            show_difference(one.difference)
+        else:
+            show_lines(one.lines)
         print()
 
 

@@ -7,8 +7,8 @@ import duckdb
 
 from dataflow.catalog.passages import beginning
 from dataflow.catalog.recipe import manifests_of
-from dataflow.catalog.sample import read_texts
 from dataflow.catalog.table import Table, ask
+from dataflow.catalog.texts import read_texts
 
 LARGEST = 10
 """Clusters shown."""
@@ -113,8 +113,7 @@ def candidates(con: duckdb.DuckDBPyConnection) -> Table:
 def cuts(con: duckdb.DuckDBPyConnection) -> Table:
     """Passages that an earlier document has too, by kind; a document of several kinds counts for each of them."""
     sql = """
-        WITH decided AS (FROM stored.cuts UNION ALL FROM stored.instructions_cuts),
-        passages AS (SELECT id, removed, applied, unnest(spans) AS span FROM decided)
+        WITH passages AS (SELECT id, removed, applied, unnest(spans) AS span FROM cuts)
         SELECT
             CASE WHEN grouping(span.kind) = 1 THEN 'all' ELSE span.kind END AS kind,
             count(DISTINCT id) AS documents, count(*) AS passages, sum(span.length)::BIGINT AS bytes,

@@ -1,28 +1,25 @@
 """All that happened to one document, in the order in which it happened.
 
-Every answer is a look-up by id in the catalog's views; of texts only the document's own and its survivor's
-are read.
+Every answer is a look-up by id in the catalog's views; of texts only the document's own, its survivor's and the
+beginnings of a few of its cluster are read.
 """
 
-import difflib
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
+from dataflow.catalog import cluster, passages
+from dataflow.catalog.difference import SHOWN_LINES, Difference
 from dataflow.catalog.excerpt import Line
 from dataflow.catalog.judge import Judgement, judge, shown_values
 from dataflow.catalog.recipe import rules_as_written
 from dataflow.catalog.render import cell
-from dataflow.catalog.sample import read_texts, show_sample
+from dataflow.catalog.sample import TEXT_CHARACTERS, show_sample
 from dataflow.catalog.table import Table, ask
+from dataflow.catalog.texts import read_texts
 from dataflow.errors import RecipeError
-
-DIFF_CHARACTERS = 20_000  # of each text are compared
-DIFF_LINES = 60  # of the difference are shown
-_LINE_WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -35,15 +32,17 @@ class Explanation:
     signals: dict[str, Any]
     rules: list[Judgement]
     story: Table  # what each step did with it, in order
-    duplicates: Table  # the document's own row and, of a survivor, those of its duplicates
-    diff: list[str]  # from the survivor's text to this one's
+    duplicates: Table  # its cluster
+    survivor: str  # what it repeats, where that is a document of this run
+    difference: Difference | None  # from the survivor's text to this one's
+    cuts: Table  # passages cut from it
+    keeps: Table  # documents that lose passages because this one keeps them
     contamination: Table
     pii: Table
     plan: Table
     tokens: Table
-    lines: list[
-        Line
-    ]  # the beginning of its text, or what speaks against it, or the bytes that could not be read
+    marked: list[str]  # what is marked in its lines
+    lines: list[Line]  # what speaks against it, else the beginning of its text, or of what could not be read
 
     @property
     def tables(self) -> list[Table]:
@@ -57,6 +56,8 @@ class Explanation:
             self.story,
             Table("Rules that it fails", ("rule", "set", "value", "keeps"), failing),
             self.duplicates,
+            self.cuts,
+            self.keeps,
             self.contamination,
             self.plan,
             self.tokens,
@@ -93,6 +94,16 @@ def explain(con: duckdb.DuckDBPyConnection, name: str) -> Explanation:
         [name],
     )
     seen = show_sample(con, entry, rules)
+    repeated = cluster.rows_of(con, name)
+    cuts = passages.cuts_of(con, [name]).get(name)
+    hits = passages.hits_of(con, [name]).get(name, [])
+    text = read_texts(con, [name], TEXT_CHARACTERS).get(name, "") if cuts else ""
+    said = [
+        *(("dedup", cluster.said(con, row)) for row in repeated),
+        *([("dedup", cuts.said())] if cuts else []),
+        *(("decontaminate", f"{_DONE.get(hit.action, hit.action)} {hit.said()}") for hit in hits[:_HITS]),
+    ]
+    copy = next((row for row in repeated if cluster.repeats(row)), None)
     return Explanation(
         id=name,
         ledger=entry,
@@ -102,16 +113,14 @@ def explain(con: duckdb.DuckDBPyConnection, name: str) -> Explanation:
         story=Table(
             f"{name}: {entry['fate']}",
             ("step", "what happened"),
-            tuple(_story(entry, identity, signals, pii)),
+            tuple(_story(entry, identity, signals, pii, said)),
         ),
-        duplicates=_duplicates(con, name),
-        diff=list(_diff(con, entry["duplicate_of"], name)) if entry["duplicate_of"] else [],
-        contamination=ask(
-            con,
-            'SELECT "set", item, overlap FROM contamination WHERE id = ? ORDER BY "set", item',
-            "Contaminated by",
-            [name],
-        ),
+        duplicates=cluster.table(con, repeated),
+        survivor=copy["survivor"] if copy else "",
+        difference=cluster.difference_of(con, copy, SHOWN_LINES) if copy else None,
+        cuts=passages.cuts_table(cuts, text),
+        keeps=passages.keeps_table(con, name),
+        contamination=passages.hits_table(hits),
         pii=pii,
         plan=ask(
             con,
@@ -125,12 +134,21 @@ def explain(con: duckdb.DuckDBPyConnection, name: str) -> Explanation:
             "Tokens",
             [name],
         ),
+        marked=seen.marked,
         lines=seen.lines,
     )
 
 
+_HITS = 3  # items of evaluation sets that the story names
+_DONE = {"drop": "contaminated by", "cut": "cut, for it has", "annotate": "has, only annotated,"}
+
+
 def _story(
-    entry: dict[str, Any], identity: dict[str, Any], signals: dict[str, Any], pii: Table
+    entry: dict[str, Any],
+    identity: dict[str, Any],
+    signals: dict[str, Any],
+    pii: Table,
+    said: Sequence[tuple[str, str]],
 ) -> Iterator[tuple[str, str]]:
     """What each step did with the record, as far as the run has come and the record with it."""
     yield "read", f"source {entry['source']}, file {entry['input']}, record {entry['record']:,}"
@@ -146,17 +164,21 @@ def _story(
     yield "stored", f"{entry['bytes_in']:,} bytes read, {entry['bytes_out']:,} stored{scrubbed}"
     if signals:
         yield "measured", ", ".join(_sizes(signals))
-    passed = {
-        "dropped": ("rules", f"dropped: fails {reasons}"),
-        "duplicate": (
-            "dedup",
-            f"{reasons} duplicate of {entry['duplicate_of']}, similarity {entry['similarity'] or 0:.3f}",
-        ),
-        "contaminated": ("decontaminate", f"contaminated by {reasons}"),
-        "unused": ("mix", "kept; beyond the budget") if entry["stage"] in ("mix", "instruct") else ("", ""),
-    }
-    step, said = passed.get(fate, ("mix", f"in {entry['phase']}{_times(entry['epochs'])}"))
-    yield (step, said) if said else (entry["stage"], "kept so far; the steps after have not run")
+    yield from said
+    if fate == "dropped":
+        yield "rules", f"dropped: fails {reasons}"
+    elif fate in ("train", "validation"):
+        yield "mix", f"in {entry['phase']}{_times(entry['epochs'])}"
+    elif fate == "unused":
+        done = entry["stage"] in ("mix", "instruct")
+        yield (
+            ("mix", "kept; beyond the budget")
+            if done
+            else (
+                entry["stage"],
+                "kept so far; the steps after have not run",
+            )
+        )
 
 
 def _sizes(signals: dict[str, Any]) -> Iterator[str]:
@@ -187,31 +209,6 @@ def _first(con: duckdb.DuckDBPyConnection, sql: str, name: str) -> dict[str, Any
 def _identity(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
     document = _first(con, "SELECT input_id, url, date, licence, metadata FROM documents WHERE id = ?", name)
     return document or _first(con, "SELECT input_id, task, metadata FROM instructions WHERE id = ?", name)
-
-
-def _duplicates(con: duckdb.DuckDBPyConnection, name: str) -> Table:
-    sql = """
-        SELECT id, CASE WHEN id = survivor THEN 'survivor' ELSE 'duplicate' END AS role,
-            similarity, kind, cluster_size
-        FROM duplicates
-        WHERE $name IN (id, survivor) OR id = (SELECT min(survivor) FROM duplicates WHERE id = $name)
-        ORDER BY id = survivor DESC, id = $name DESC, id LIMIT 12
-    """
-    return ask(con, sql, "Its cluster of duplicates", {"name": name})
-
-
-def _diff(con: duckdb.DuckDBPyConnection, survivor: str, name: str) -> Iterator[str]:
-    texts = read_texts(con, [survivor, name], DIFF_CHARACTERS)
-    before, after = (_lines(texts.get(one, "")) for one in (survivor, name))
-    lines = list(difflib.unified_diff(before, after, survivor, name, n=1, lineterm=""))
-    yield from lines[:DIFF_LINES]
-    if len(lines) > DIFF_LINES:
-        yield f"... and {len(lines) - DIFF_LINES:,} more lines"
-
-
-def _lines(text: str) -> list[str]:
-    """Lines short enough to show; a paragraph without line breaks is broken between words."""
-    return [part for line in text.splitlines() for part in textwrap.wrap(line, _LINE_WIDTH) or [""]]
 
 
 def _nearest_ids(con: duckdb.DuckDBPyConnection, name: str) -> str:

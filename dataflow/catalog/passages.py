@@ -19,8 +19,6 @@ from dataflow.catalog.table import Table, ask
 LISTED = 8  # passages of a document in a table
 _BEGINNING = 80  # characters of a passage in a table
 
-_CUTS = "(FROM stored.cuts UNION ALL FROM stored.instructions_cuts)"
-
 
 @dataclass(frozen=True)
 class Cuts:
@@ -65,7 +63,7 @@ class Hit:
 def cuts_of(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, Cuts]:
     """What is cut from each document; those that nothing is cut from are left out."""
     columns = "spans, bytes_cut, bytes_left, survivor, removed, applied"
-    return {name: Cuts(*rest) for name, *rest in _rows(con, ids, columns, _CUTS, "id")}
+    return {name: Cuts(*rest) for name, *rest in _rows(con, ids, columns, "cuts", "id")}
 
 
 def hits_of(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, list[Hit]]:
@@ -86,7 +84,7 @@ def _rows(
     return con.execute(f"SELECT id, {columns} FROM {table} WHERE {among(ids)} ORDER BY {order}").fetchall()
 
 
-def marked(text: str, spans: Sequence[dict[str, Any]]) -> list[Span]:
+def places(text: str, spans: Sequence[dict[str, Any]]) -> list[Span]:
     """Places in characters, joined where they touch; those beyond the text that was read are left out."""
     data = np.frombuffer(text.encode(), np.uint8)
     before = np.concatenate([[0], np.cumsum((data & 0xC0) != 0x80)])  # characters that begin before each byte
@@ -122,7 +120,7 @@ def keeps_table(con: duckdb.DuckDBPyConnection, name: str) -> Table:
     """Documents that lose passages because the document ``name`` keeps them."""
     sql = f"""
         SELECT id, len(spans) AS passages, bytes_cut, bytes_left, removed, count(*) OVER () AS n
-        FROM {_CUTS} WHERE survivor = $name AND id <> $name ORDER BY bytes_cut DESC, id LIMIT {LISTED}
+        FROM cuts WHERE survivor = $name AND id <> $name ORDER BY bytes_cut DESC, id LIMIT {LISTED}
     """
     found = ask(con, sql, "", {"name": name})
     n = found.rows[0][-1] if found.rows else 0

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from dataflow.catalog.difference import Difference
 from dataflow.catalog.excerpt import WIDTH, Line
 from dataflow.catalog.offending import Span
 from dataflow.catalog.table import Table
@@ -83,6 +84,24 @@ def show_lines(lines: Iterable[Line], file: IO[str] | None = None) -> None:
         console.print(Text.assemble(gutter, shown), soft_wrap=True)
         if line.marks and not console.is_terminal and not line.marked_whole:
             console.print(Text(f"    {_underline(shown.plain, line.marks)}"), soft_wrap=True)
+
+
+_SIDES = {"-": "red", "+": "green", "~": "yellow", ".": "dim"}
+_PIECES = {"-": "red strike", "+": "green underline", "=": ""}
+
+
+def show_difference(found: Difference, file: IO[str] | None = None) -> None:
+    """Print two texts compared: on a terminal in colours, elsewhere ``[-what went-] {+what came+}`` within a line."""
+    console = Console(file=file or sys.stdout, highlight=False)
+    for line in found.lines:
+        gutter = (f"  {line.side if line.side in '-+~' else ' '} ", _SIDES.get(line.side, ""))
+        if not console.is_terminal:
+            console.print(Text.assemble(gutter, harmless(line.text)), soft_wrap=True)
+            continue
+        styles = {"-": "red", "+": "green"} if line.side in "-+" else _PIECES
+        pieces = ((harmless(piece.text), styles.get(piece.side, "")) for piece in line.pieces)
+        dim = "dim" if line.side in "=." else ""
+        console.print(Text.assemble(gutter, *pieces, style=dim), soft_wrap=True)
 
 
 def _underline(text: str, marks: Sequence[Span]) -> str:

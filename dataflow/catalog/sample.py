@@ -4,23 +4,27 @@ Drawn by a hash of the id and a seed, so the same question shows the same docume
 any order of files. Only the texts of the documents shown are read, and of a very long one only the beginning.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
+from dataflow.catalog import cluster
+from dataflow.catalog.difference import Difference, summary
 from dataflow.catalog.excerpt import WIDTH, Line, excerpt
 from dataflow.catalog.judge import Judgement, among, judge, shown_values
 from dataflow.catalog.ledger import FATES
-from dataflow.catalog.offending import MARKS, offending
+from dataflow.catalog.offending import MARKS, Span, offending
+from dataflow.catalog.passages import LISTED, Cuts, Hit, cuts_of, hits_of, places
 from dataflow.catalog.recipe import rules_as_written
+from dataflow.catalog.texts import read_texts
 from dataflow.config import nearest
 from dataflow.errors import RecipeError
 
 TEXT_CHARACTERS = 200_000  # of a text are read and marked
 RAW_BYTES = 400  # of an unreadable record are shown
-_NO_TEXT = "(its text was not kept: keep_dropped is false in the recipe)"
+DIFFERING_LINES = 12  # of a duplicate are shown
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Sample:
     judgements: list[Judgement]  # the rules asked for that it fails
     marked: list[str]  # what the marks in the text are
     lines: list[Line]
+    difference: Difference | None = None  # of a duplicate, from the text it repeats
 
 
 def sample(
@@ -55,36 +60,45 @@ def sample(
     judged = judge(con, ids, asked)
     texts = read_texts(con, ids, TEXT_CHARACTERS)
     raws = _raws(con, [row["id"] for row in drawn if row["fate"] in ("quarantined", "skipped")])
-    return [_sample(row, rule, judged.get(row["id"], []), texts, raws, width) for row in drawn]
+    said = _Said.of(con, drawn)
+    return [_sample(row, rule, judged.get(row["id"], []), texts, raws, said, width) for row in drawn]
 
 
 def show_sample(con: duckdb.DuckDBPyConnection, entry: dict[str, Any], judgements: list[Judgement]) -> Sample:
     """One record, given its row of the ledger and what the rules say of it."""
     ids = [entry["id"]]
     raws = _raws(con, ids) if entry["fate"] in ("quarantined", "skipped") else {}
-    return _sample(entry, None, judgements, read_texts(con, ids, TEXT_CHARACTERS), raws, WIDTH)
+    said = _Said(hits_of(con, ids), cuts_of(con, ids), {}, {})
+    return _sample(entry, None, judgements, read_texts(con, ids, TEXT_CHARACTERS), raws, said, WIDTH)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What dedup and decontamination say of some records, by id."""
+
+    hits: dict[str, list[Hit]]
+    cuts: dict[str, Cuts]
+    repeated: dict[str, dict[str, Any]]  # rows of `duplicates` of those that were removed
+    differences: dict[str, Difference]
+
+    @classmethod
+    def of(cls, con: duckdb.DuckDBPyConnection, entries: Sequence[dict[str, Any]]) -> "_Said":
+        ids = [entry["id"] for entry in entries]
+        gone = {
+            entry["id"]: cluster.rows_of(con, entry["id"])
+            for entry in entries
+            if entry["fate"] == "duplicate"
+        }
+        repeated = {name: rows[0] for name, rows in gone.items() if rows and rows[0]["removed"]}
+        found = {name: cluster.difference_of(con, row, DIFFERING_LINES) for name, row in repeated.items()}
+        differences = {name: one for name, one in found.items() if one is not None}
+        return cls(hits_of(con, ids), cuts_of(con, ids), repeated, differences)
 
 
 def verdict(judgement: Judgement) -> str:
     """``min_words: n_words = 3, keep n_words >= 20``."""
     values = shown_values(judgement)
     return f"{judgement.rule}: {values}{', ' if values else ''}keep {judgement.keep}"
-
-
-def read_texts(con: duckdb.DuckDBPyConnection, ids: Sequence[str], n_characters: int) -> dict[str, str]:
-    """The texts of documents or conversations, at most their first characters."""
-    if not ids:
-        return {}
-    turns = "list_transform(messages, lambda one: one.role || ': ' || one.content)"
-    conversation = f"array_to_string({turns}, chr(10))"
-    rows = con.execute(
-        f"""
-        SELECT id, text[:{int(n_characters)}] FROM stored.documents WHERE {among(ids)}
-        UNION ALL
-        SELECT id, ({conversation})[:{int(n_characters)}] FROM stored.instructions_documents WHERE {among(ids)}
-        """
-    ).fetchall()
-    return {name: _NO_TEXT if text is None else text for name, text in rows}
 
 
 def _drawn(
@@ -122,11 +136,12 @@ def _sample(
     judgements: list[Judgement],
     texts: dict[str, str],
     raws: dict[str, tuple[bytes | None, int]],
+    said: _Said,
     width: int,
 ) -> Sample:
     failing = [one for one in judgements if one.fails]
-    notes = _notes(entry, rule, {one.rule for one in failing})
     name = entry["id"]
+    notes = _notes(entry, said, {one.rule for one in failing})
     if name in raws:
         raw, n_bytes = raws[name]
         shown = Line(escaped(raw)) if raw else Line("the bytes of the record were not kept", gap=True)
@@ -137,25 +152,47 @@ def _sample(
         (names for one in failing if (names := [*one.values.keys() & MARKS.keys()])), []
     )
     spans, marked = offending(text, sorted(signals))
-    return Sample(name, entry["fate"], notes, failing, marked if spans else [], excerpt(text, spans, width))
+    if not spans:
+        spans, marked = _passages(text, said.hits.get(name, []), said.cuts.get(name))
+    lines, found = excerpt(text, spans, width), said.differences.get(name)
+    return Sample(name, entry["fate"], notes, failing, marked if spans else [], lines, found)
 
 
-def _notes(entry: dict[str, Any], rule: str | None, judged: set[str]) -> list[str]:
+def _passages(text: str, hits: Sequence[Hit], cuts: Cuts | None) -> tuple[list[Span], list[str]]:
+    """Passages of evaluation sets, or else those that dedup cuts."""
+    if hits and (spans := places(text, [span for hit in hits for span in hit.spans])):
+        return spans, [hit.said() for hit in hits[:LISTED]]
+    if cuts is not None:
+        return places(text, cuts.spans), ["cut" if cuts.applied else "repeated"]
+    return [], []
+
+
+def _notes(entry: dict[str, Any], said: _Said, judged: set[str]) -> list[str]:
     """Why a record has its fate, as far as no rule with its values says so."""
     reasons = [reason for reason in entry["reasons"] if reason not in judged]
-    fate = entry["fate"]
+    fate, name = entry["fate"], entry["id"]
     if fate == "duplicate":
-        return [
-            f"{', '.join(reasons)} duplicate of {entry['duplicate_of']}, similarity {entry['similarity']:.2f}"
-        ]
+        return [*_repeats(name, said)] or [f"{', '.join(reasons)} duplicate of {entry['duplicate_of']}"]
+    if fate == "contaminated":
+        return [hit.said() for hit in said.hits.get(name, [])[:LISTED]] or reasons
     if fate in ("quarantined", "skipped"):
         return [*reasons, f"file {entry['input']}, record {entry['record']:,}"]
     if fate in ("train", "validation") and entry["phase"]:
         times = f", {entry['epochs']} times" if entry["epochs"] > 1 else ""
-        return [f"in {entry['phase']}{times}"]
+        return [f"in {entry['phase']}{times}", *(cuts.said() for cuts in [said.cuts.get(name)] if cuts)]
     if not reasons:
         return []
     return [f"also fails {', '.join(reasons)}" if judged else ", ".join(reasons)]
+
+
+def _repeats(name: str, said: _Said) -> Iterator[str]:
+    if name in said.repeated:
+        row = said.repeated[name]
+        yield cluster.likeness(row) + (f", in the earlier corpus {row['earlier']}" if row["earlier"] else "")
+    elif name in said.cuts:
+        yield said.cuts[name].said()
+    if name in said.differences:
+        yield summary(said.differences[name])
 
 
 def escaped(raw: bytes) -> str:

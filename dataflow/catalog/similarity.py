@@ -123,11 +123,11 @@ def curve(con: duckdb.DuckDBPyConnection, levels: Levels, wanted: Sequence[float
     bits = [1 << levels.bit(value) for value in wanted]
     sums = ", ".join(
         f"count(*) FILTER (w_levels & {bit} <> 0), count(*) FILTER (w_levels & {bit} = 0), "
-        f"coalesce(sum(n_bytes) FILTER (w_levels & {bit} = 0), 0)::BIGINT"
+        f"coalesce(sum(w_bytes) FILTER (w_levels & {bit} = 0), 0)::BIGINT"
         for bit in bits
     )
     here = "FROM w_judged WHERE w_before AND w_clean AND w_survivor IS"
-    others = con.execute(f"SELECT count(*), coalesce(sum(n_bytes), 0)::BIGINT {here} NULL").fetchall()[0]
+    others = con.execute(f"SELECT count(*), coalesce(sum(w_bytes), 0)::BIGINT {here} NULL").fetchall()[0]
     found = con.execute(f"SELECT {sums} {here} NOT NULL").fetchall()[0]
     rows = []
     for value, place in zip(wanted, range(0, len(found), 3), strict=True):

@@ -233,12 +233,19 @@ def _judged_sql(con: duckdb.DuckDBPyConnection, verdicts: str, bit: int) -> str:
             "hit IS NULL",
             f"LEFT JOIN (SELECT DISTINCT id AS hit FROM ({' UNION ALL '.join(out)})) ON hit = j.id",
         )
+    left, tokens, cuts = "n_bytes", "w_tokens", ""
+    if {"cuts", "contamination"} & {*steps}:
+        left = "j.n_bytes - coalesce(k.n_bytes, 0)"
+        tokens = f"w_tokens * ({left}) / greatest(j.n_bytes, 1)"
+        cuts = "LEFT JOIN stored.cut_bytes AS k ON k.id = j.id"
     return f"""
         CREATE OR REPLACE TEMP TABLE w_judged AS
-        SELECT j.* REPLACE (CASE WHEN w_survivor IS NOT NULL OR w_before <> w_after THEN j.id END AS id),
-            w_survivor, w_removed, w_levels, {clean} AS w_clean,
+        SELECT j.* REPLACE (
+                CASE WHEN w_survivor IS NOT NULL OR w_before <> w_after THEN j.id END AS id, {tokens} AS w_tokens
+            ),
+            {left} AS w_bytes, w_survivor, w_removed, w_levels, {clean} AS w_clean,
             {f"w_levels & {1 << bit} <> 0" if bit else "w_removed"} AS w_raised
-        FROM ({verdicts}) AS j LEFT JOIN ({_members_sql(steps)}) ON w_id = j.id {hits}
+        FROM ({verdicts}) AS j LEFT JOIN ({_members_sql(steps)}) ON w_id = j.id {hits} {cuts}
     """
 
 
@@ -294,7 +301,10 @@ def _kept_sql(survivor: str) -> str:
 
 _REPEATS = {"before": "w_removed", "after": "w_raised"}
 _SIDES = tuple(_REPEATS)
-_KEPT = "id, source, w_language AS language, n_bytes, w_tokens AS tokens, w_survivor AS survivor, w_before AS passed"
+_KEPT = """
+    id, source, w_language AS language, w_bytes AS n_bytes, w_tokens AS tokens, w_survivor AS survivor,
+    w_before AS passed
+"""
 _ALL = f"""(
     SELECT {_KEPT}, NULL::BOOLEAN AS raised, w_before AND w_clean AS kept_before, w_after AND w_clean AS kept_after
     FROM w_judged WHERE w_survivor IS NULL
