@@ -15,7 +15,8 @@ from dataflow.dedup.rank import rank
 from dataflow.store.manifest import Made
 from dataflow.store.storage import Storage
 
-_LEFT = ("bands", "buckets", "routes", "grouped", "gathered", "verified", "groups.arrow")
+LEFT = ("bands", "buckets", "routes", "grouped", "gathered", "verified", "groups.arrow")
+"""What the rounds leave for each other below `dedup/`; the ranks are for the steps after, too."""
 
 
 def deduplicate(store: Storage, parts: Sequence[DedupPart], config: Dedup) -> Made:
@@ -27,7 +28,7 @@ def deduplicate(store: Storage, parts: Sequence[DedupPart], config: Dedup) -> Ma
     if config.near:
         verified = _near(store, parts, n_documents, config, config.near, counts)
     made = decide(store, parts, verified, config, counts)
-    for name in _LEFT:
+    for name in LEFT:
         store.remove(f"dedup/{name}")
     return made
 
