@@ -85,11 +85,11 @@ def _shingles(
     store: Storage, part: DedupPart, near: Near, rows: npt.NDArray[np.int64]
 ) -> pa.LargeBinaryArray:
     """Shingle hashes of the given rows (ascending), as bytes."""
-    from dataflow.kernels.shingles import word_shingles
+    from dataflow.kernels.signatures import shingle_sets
 
     hashes, bounds = [np.empty(0, np.uint64)], [np.zeros(1, np.int64)]
     for texts in _texts(store, part, rows):
-        found, begins = word_shingles(texts, near.shingle)
+        found, begins = shingle_sets(texts, near.shingle, near.unit)
         hashes.append(found)
         bounds.append(begins[1:] + bounds[-1][-1])
     return pa.LargeBinaryArray.from_buffers(

@@ -159,7 +159,7 @@ def _bounds(column: pa.LargeBinaryArray) -> npt.NDArray[np.int64]:
 def _place_shingles(
     batch: pa.RecordBatch, bounds: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64]
 ) -> None:
-    from dataflow.kernels.shingles import place_sets
+    from dataflow.kernels.likeness import place_sets
 
     data = batch["shingles"].buffers()[2]
     found = np.frombuffer(data, np.uint64) if data is not None and data.size else np.empty(0, np.uint64)

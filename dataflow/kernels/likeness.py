@@ -131,3 +131,12 @@ def folded(signatures):  # type: ignore[no-untyped-def]
             value = signatures[document, i]
             values[document, i] = np.uint32((value ^ (value >> np.uint64(32))) & np.uint64(0xFFFFFFFF))
     return values
+
+
+@njit(nogil=True, cache=True)
+def place_sets(found, found_bounds, place, bounds, hashes):  # type: ignore[no-untyped-def]
+    """Copy set i of ``found`` to the room of document ``place[i]`` in ``hashes``."""
+    for i in range(place.shape[0]):
+        to = bounds[place[i]]
+        for j in range(found_bounds[i], found_bounds[i + 1]):
+            hashes[to + j - found_bounds[i]] = found[j]

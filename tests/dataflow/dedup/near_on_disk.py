@@ -39,7 +39,8 @@ def write_parts(store: Storage, documents: Signed, part_of: np.ndarray) -> list[
         if documents.texts is not None:
             rows["text"] = pa.array([documents.texts[rank] for rank in ranks], pa.large_string())
         store.write_table(part.table, pa.table(rows))
-        store.write_table(f"signals/{part.name}.parquet", pa.table({"n_words": np.full(len(ranks), 100)}))
+        long = np.full(len(ranks), 100)
+        store.write_table(f"signals/{part.name}.parquet", pa.table({"n_words": long, "n_characters": long}))
         columns = {"rank": ranks, "first": ranks, "kind": pa.nulls(len(ranks), pa.string())}
         store.write_table(f"decisions/filter/{part.name}.parquet", pa.table({"passed": kept}))
         store.write_table(part.ranks, pa.table(columns, schema=RANKS))
@@ -53,7 +54,7 @@ def run_rounds(
     n_documents: int,
     n_partitions: int = 1,
     largest: int = 1_000_000,
-    least: int = 1,
+    least: int = 1_000_000,
     memory_limit: int = 1_000_000_000,
     greedy: bool = True,
 ) -> tuple[pa.Table, dict[str, int]]:
