@@ -12,28 +12,35 @@ import json
 import math
 import shutil
 import tempfile
+import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import dedup_synthetic
+from benchmarks.dedup_page import Figures, Sheet, found_sheet, growth_sheet, page, rounds_sheet
 from benchmarks.dedup_recall import found_probability
 from benchmarks.dedup_rounds import run_rounds
 from benchmarks.dedup_run import NEAR
 from benchmarks.dedup_synthetic import Planted
+from dataflow.dedup.bands import ENTRIES
+from dataflow.dedup.batched import read_batches, write_batches
 from dataflow.dedup.config import Dedup
 from dataflow.store.storage import Storage
 
 FIGURES = Path(__file__).with_name("dedup_scale.json")
 """Where what was measured is kept for the page."""
 
-Figures = dict[str, Any]
+PAGE = Path(__file__).with_name("SCALE.md")
 
-console = Console(width=118)
+READS = (8, 64, 512, 4096)
+"""Batches of a file, when the time of reading one of them is measured."""
+
+console = Console(width=136)
 
 
 def measure(n: int, folder: Path, memory: int) -> Figures:
@@ -51,6 +58,22 @@ def measure(n: int, folder: Path, memory: int) -> Figures:
         "rounds": [asdict(one) for one in rounds],
         "found": check(store, planted),
     }
+
+
+def read_seconds(n_batches: int) -> float:
+    """CPU seconds of a task that reads its batch of one part's band keys, laid out for so many tasks."""
+    chance = np.random.default_rng(1)
+    n = dedup_synthetic.PART * NEAR.bands // n_batches
+    batch = pa.record_batch([chance.integers(0, 2**63, n, np.uint64), np.arange(n)], schema=ENTRIES)
+    with tempfile.TemporaryDirectory() as name:
+        store = Storage(name)
+        numbers = list(range(n_batches))
+        write_batches(store, "bands", ENTRIES, ((number, batch) for number in numbers), numbers)
+        drawn = chance.integers(0, n_batches, 50).tolist()
+        begun = time.process_time()
+        for number in drawn:
+            sum(len(one) for one in read_batches(store, ["bands"], number))
+        return (time.process_time() - begun) / len(drawn)
 
 
 def check(store: Storage, planted: Planted) -> dict[str, float]:
@@ -98,113 +121,14 @@ def check(store: Storage, planted: Planted) -> dict[str, float]:
     }
 
 
-def rounds_table(run: Figures) -> Table:
-    """A row a round."""
-    gigabytes, limit = run["signatures"] / 1e3, run["memory_limit"] / 1e9
-    shown = Table(
-        title=f"{run['documents']:,} documents in {run['parts']} parts, {gigabytes:.1f} GB of signatures, a task"
-        f" may hold {limit:g} GB"
-    )
-    for name in (
-        "round",
-        "tasks",
-        "CPU s",
-        "wall s",
-        "longest task, CPU s",
-        "peak MB of a task",
-        "MB written",
-        "MB spilled",
-    ):
+def show(sheet: Sheet) -> None:
+    """Print a table."""
+    shown = Table(title=sheet.title)
+    for name in sheet.head:
         shown.add_column(name, justify="left" if name == "round" else "right")
-    for one in run["rounds"]:
-        shown.add_row(
-            one["name"], f"{one['tasks']:,}", f"{one['cpu']:.1f}", f"{one['wall']:.1f}", f"{one['longest']:.1f}",
-            f"{one['peak']:,.0f}", f"{one['written']:,.0f}", f"{one['spilled']:,.0f}", end_section=one is run["rounds"][-1],
-        )  # fmt: skip
-    total = {
-        name: sum(one[name] for one in run["rounds"])
-        for name in ("tasks", "cpu", "wall", "written", "spilled")
-    }
-    shown.add_row(
-        "all", f"{total['tasks']:,}", f"{total['cpu']:.1f}", f"{total['wall']:.1f}",
-        f"{max(one['longest'] for one in run['rounds']):.1f}",
-        f"{max(one['peak'] for one in run['rounds']):,.0f}", f"{total['written']:,.0f}", f"{total['spilled']:,.0f}",
-    )  # fmt: skip
-    return shown
-
-
-def exponent(sizes: list[float], values: list[float]) -> float:
-    """The power of the size that a value grows with: least squares of the logarithms."""
-    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
-
-
-def growth_table(runs: list[Figures]) -> Table:
-    """How CPU time, memory and bytes of each round grow with the documents."""
-    shown = Table(
-        title="Growth from "
-        + " to ".join(f"{run['documents']:,}" for run in (runs[0], runs[-1]))
-        + " documents: the power of n"
-    )
-    for name in (
-        "round",
-        "CPU s",
-        "peak MB",
-        "MB written",
-        *(f"CPU µs a document at {run['documents']:,}" for run in runs),
-    ):
-        shown.add_column(name, justify="left" if name == "round" else "right")
-    sizes = [run["documents"] for run in runs]
-    for name, *rounds in _by_round(runs):
-        fitted = [
-            f"{exponent(sizes, [max(one[key], 1e-3) for one in rounds]):.2f}"
-            for key in ("cpu", "peak", "written")
-        ]
-        each = [f"{1e6 * one['cpu'] / size:.2f}" for one, size in zip(rounds, sizes, strict=True)]
-        shown.add_row(name, *fitted, *each)
-    return shown
-
-
-def _by_round(runs: list[Figures]) -> list[tuple[Any, ...]]:
-    """The rounds of all runs by name, and their sum."""
-    found: list[tuple[Any, ...]] = [
-        (rounds[0]["name"], *rounds) for rounds in zip(*(run["rounds"] for run in runs), strict=True)
-    ]
-    sums = [
-        {
-            "cpu": sum(one["cpu"] for one in run["rounds"]),
-            "peak": max(one["peak"] for one in run["rounds"]),
-            "written": sum(one["written"] for one in run["rounds"]),
-        }
-        for run in runs
-    ]
-    return [*found, ("all", *sums)]
-
-
-def found_table(runs: list[Figures]) -> Table:
-    """What was planted and what was found of it."""
-    shown = Table(title="What was planted, and what was found")
-    for name in (
-        "documents",
-        "clusters",
-        "two of them merged",
-        "pairs",
-        "found",
-        "expected by theory",
-        "of J >= .87",
-        "copies found",
-        "large clusters",
-        "removed",
-    ):
-        shown.add_column(name, justify="right")
-    for run in runs:
-        f = run["found"]
-        shown.add_row(
-            f"{run['documents']:,}", f"{f['clusters_planted']:,}", f"{f['clusters_merged']:,}", f"{f['pairs']:,}",
-            f"{f['pairs_found']:,}", f"{f['pairs_expected']:,.0f} ± {f['pairs_deviation']:.0f}",
-            f"{100 * f['pairs_high_found'] / f['pairs_high']:.2f} %", f"{100 * f['copies_found'] / f['copies']:.2f} %",
-            f"{f['large_clusters']} of {f['large']:,}, {f['large_kept']} kept", f"{f['removed']:,}",
-        )  # fmt: skip
-    return shown
+    for row in sheet.rows:
+        shown.add_row(*row)
+    console.print(shown)
 
 
 def main() -> None:
@@ -228,12 +152,14 @@ def main() -> None:
                 runs.append(measure(round(n), folder, round(arguments.memory)))
             finally:
                 shutil.rmtree(folder)
-            console.print(rounds_table(runs[-1]))
-        arguments.figures.write_text(json.dumps(runs, indent=1) + "\n")
-    runs = json.loads(arguments.figures.read_text())
-    console.print(found_table(runs))
-    if len(runs) > 1:
-        console.print(growth_table(runs))
+            show(rounds_sheet(runs[-1]))
+        measured = {"runs": runs, "reads": {batches: read_seconds(batches) for batches in READS}}
+        arguments.figures.write_text(json.dumps(measured, indent=1) + "\n")
+        show(found_sheet(runs))
+        if len(runs) > 1:
+            show(growth_sheet(runs))
+    if arguments.page:
+        PAGE.write_text(page(json.loads(arguments.figures.read_text())))
 
 
 if __name__ == "__main__":
