@@ -33,6 +33,7 @@ def database(memory_limit: int) -> Iterator[duckdb.DuckDBPyConnection]:
         with duckdb.connect(":memory:", config=config) as connection:
             for setting in (
                 "TimeZone = 'UTC'",
+                "enable_progress_bar = false",  # which it shows in spawned workers
                 "enable_external_access = false",
                 "lock_configuration = true",
             ):
