@@ -16,6 +16,7 @@ from dataflow.dedup.whole import LEFT
 from dataflow.store.manifest import Manifest, Part, current, manifests, prune
 from flows import dedup_near
 from flows.curate import curated_parts
+from flows.cuts import cut_passages
 from flows.recipe import Recipe
 from flows.runner import Job
 from flows.semantic import semantic_duplicates
@@ -33,6 +34,7 @@ def dedup_flow(recipe: Recipe) -> None:
         decided = _documents(run)
         inputs = decision_inputs(run, ("documents",)) | decided.hashes()
         semantic_duplicates(run, own_parts(run), inputs)
+        cut_passages(run)
 
 
 def part_names(run: Session) -> list[tuple[str, str]]:

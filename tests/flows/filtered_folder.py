@@ -38,9 +38,9 @@ def _write_shard(
     store: Storage,
     source: str,
     shard: str,
-    texts: np.ndarray,  # type: ignore[type-arg]
-    signatures: np.ndarray,  # type: ignore[type-arg]
-    passed: np.ndarray,  # type: ignore[type-arg]
+    texts: np.ndarray,
+    signatures: np.ndarray,
+    passed: np.ndarray,
     random: np.random.Generator,
 ) -> None:
     path = f"{source}/{shard}.parquet"
