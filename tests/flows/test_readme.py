@@ -15,8 +15,9 @@ import yaml
 import zstandard
 
 from dataflow.rules.evaluate import active_rules
+from dataflow.rules.sql import Checker
 from dataflow.store.storage import Storage
-from flows.recipe import parse_recipe
+from flows.recipe import Recipe, parse_recipe
 from flows.recipe_check import signal_columns
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
@@ -28,7 +29,7 @@ COMMANDS = [
     if line.strip()
 ]
 RECIPE = re.search(r"<!-- recipe -->\n```yaml\n(.*?)```", README, flags=re.DOTALL)
-PART = re.search(r"<!-- part of a recipe -->\n```yaml\n(.*?)```", README, flags=re.DOTALL)
+PARTS = re.findall(r"<!-- part of a recipe -->\n```yaml\n(.*?)```", README, flags=re.DOTALL)
 PYTHON = re.search(r"<!-- python -->\n```python\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -38,13 +39,26 @@ def test_the_readme_has_exactly_two_commands_for_a_fresh_machine():
     assert all(len(commands.splitlines()) == 1 for _, commands in marked)
 
 
-def test_the_part_of_a_recipe_is_one_and_its_rules_are_sound():
-    assert PART is not None
-    sources = [{"name": "forum", "path": "forum"}]
-    recipe = parse_recipe({"sources": sources, **yaml.safe_load(PART[1])}, "README")
+def recipe_with(part: str) -> Recipe:
+    """A part of a recipe in a whole one."""
+    rest = {"sources": [{"name": "forum", "path": "forum"}], "quality": {"model": "quality.bin"}}
+    return parse_recipe({**rest, **yaml.safe_load(part)}, "README")
+
+
+def test_the_rules_of_the_readme_are_sound():
+    recipe = recipe_with(PARTS[0])
     rules = {rule.name: rule for rule in active_rules(recipe.rules, signal_columns(recipe))}
     assert {"url_domain", "fineweb2_stop_words", "gopher_duplicate_lines", "short"} <= set(rules)
     assert rules["german_forum"].where == "source = 'forum' AND language = 'de'"
+
+
+def test_the_levels_of_deduplication_of_the_readme_are_sound():
+    recipe = recipe_with(PARTS[1])
+    assert recipe.dedup.near
+    assert recipe.dedup.near.bands * recipe.dedup.near.rows <= 128
+    assert Checker(signal_columns(recipe)).order(recipe.dedup.survivor, "survivor") == ["quality", "n_bytes"]
+    assert recipe.decontaminate is not None
+    assert len(recipe.decontaminate.sets) == 2
 
 
 @pytest.fixture(scope="module")
