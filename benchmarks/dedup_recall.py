@@ -236,8 +236,8 @@ def real_pairs(name: str) -> list[tuple[str, str, float]]:
 def real_table(config: Dedup, removed: Removed) -> Table:
     """All pairs of the shared corpora: how many are in one cluster, and of how many both documents stay."""
     shown = Table(
-        title="Real corpora, all pairs",
-        caption="pairs in one cluster in % (of how many), pairs that both stay",
+        title="Real corpora: all their pairs",
+        caption="pairs in one cluster in % (of how many)",
     )
     shown.add_column("corpus")
     shown.add_column("documents", justify="right")
