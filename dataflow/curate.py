@@ -31,7 +31,7 @@ from dataflow.transforms import table as transforms
 from dataflow.transforms.metadata import scrub_metadata
 from dataflow.transforms.pii import Pii, scrub, scrub_strings
 
-VERSION = 3
+VERSION = 4
 """Raised when the same shard and settings would give other bytes; includes signals, transforms and readers."""
 
 _BATCH_BYTES = 8_000_000

@@ -19,6 +19,7 @@ CASE = np.uint64(0x2020202020202020)
 
 # Added to a byte below 0x80, these carry into its highest bit from a character on.
 _FROM_A, _BEYOND_Z = np.uint64(0x1F1F1F1F1F1F1F1F), np.uint64(0x0505050505050505)
+_GATHER = np.uint64(0x0102040810204080)  # moves bit 8 k to bit 56 + k
 _FROM_0, _BEYOND_9 = np.uint64(0x5050505050505050), np.uint64(0x4646464646464646)
 
 
@@ -59,3 +60,16 @@ def digits(eight):  # type: ignore[no-untyped-def]
     """Which of eight bytes are ASCII digits."""
     low = eight & _LOW_7
     return (low + _FROM_0) & ~(low + _BEYOND_9) & ~eight & HIGH
+
+
+@njit(nogil=True, cache=True)
+def equal_bytes(eight, wanted):  # type: ignore[no-untyped-def]
+    """Which of eight bytes equal their counterpart in ``wanted``."""
+    different = eight ^ wanted
+    return ~(((different & _LOW_7) + _LOW_7) | different) & HIGH
+
+
+@njit(nogil=True, cache=True)
+def packed(marked):  # type: ignore[no-untyped-def]
+    """What is said of eight bytes by their highest bits, in the eight lowest bits."""
+    return ((marked >> np.uint64(7)) * _GATHER) >> np.uint64(56)

@@ -72,7 +72,6 @@ def analyse(
     counted = _NAMES if distinct_words else _NAMES[:-1]
     counts = [np.zeros((n, len(names)), np.int64) for names in counted]
     signatures = np.empty((n, permutations), np.uint64)
-    a, b = minhash.permutation_parameters(permutations)
     table, (known, known_shift) = characters.table(), known_words()
     groups = _groups(offsets)
     s = _Scratch(max((int(offsets[last] - offsets[first]) for first, last in groups), default=0))
@@ -95,7 +94,7 @@ def analyse(
             s.seen, ngram,
         )  # fmt: skip
         if permutations:
-            minhash.sign(s.word_hash, word_start, shingle, a, b, signatures[first:last])
+            minhash.sign(s.word_hash, word_start, shingle, signatures[first:last])
     names = [name for part in counted for name in part]
     columns = [np.ascontiguousarray(column) for part in counts for column in part.T]
     return Analysis(dict(zip(names, columns, strict=True)), signatures)

@@ -35,6 +35,7 @@ from dataflow.kernels.characters import (
 )
 from dataflow.kernels.eight import CASE, HIGH, digits, letters, load_eight, trailing_zeros
 from dataflow.kernels.utf8 import decode
+from dataflow.kernels.words import MIX_1, MIX_2, OFFSET, SHIFT, STEP, hash_spaceless, hash_word, mix
 
 STATISTICS = (
     "characters",
@@ -80,12 +81,6 @@ SHORT_LINE = 30  # characters; Penedo et al. 2024
 ) = range(27)  # fmt: skip
 
 
-_BASIS = 0xCBF29CE484222325
-_PRIME = 0x100000001B3  # FNV-1a, one step a character
-_OFFSET, _STEP = np.uint64(_BASIS), np.uint64(_PRIME)
-_MIX_1, _MIX_2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)  # the finaliser of MurmurHash3
-_SHIFT = np.uint64(33)
-_MASK = 2**64 - 1
 _SLOTS = 32
 
 # What is kept about a word: bits of the entries of its characters, and whether its script has spaces.
@@ -95,23 +90,13 @@ _UPPER, _LOWER = UPPER >> _FLAGS_SHIFT, LOWER >> _FLAGS_SHIFT
 _FLAGS = _LETTER | _UPPER | _LOWER
 
 
-def _hash_word(word: str) -> int:
-    """The hash ``read_documents`` gives to a lower-case word."""
-    h = _BASIS
-    for character in word:
-        h = ((h ^ ord(character)) * _PRIME) & _MASK
-    h = ((h ^ (h >> 33)) * int(_MIX_1)) & _MASK
-    h = ((h ^ (h >> 33)) * int(_MIX_2)) & _MASK
-    return h ^ (h >> 33)
-
-
 @cache
 def known_words() -> tuple[npt.NDArray[np.uint64], np.uint64]:
     """The stop words, then lorem and ipsum: hashes and numbers, from 1, each in a slot of its own.
 
     The slot is the low bits of the hash after the shift that is returned with them.
     """
-    hashes = [_hash_word(word) for word in (*STOP_WORDS, "lorem", "ipsum")]
+    hashes = [hash_word(word) for word in (*STOP_WORDS, "lorem", "ipsum")]
     shift = next(s for s in range(60) if len({h >> s & _SLOTS - 1 for h in hashes}) == len(hashes))
     known = np.zeros((2, _SLOTS), np.uint64)
     for number, h in enumerate(hashes, 1):
@@ -120,25 +105,18 @@ def known_words() -> tuple[npt.NDArray[np.uint64], np.uint64]:
 
 
 @njit(nogil=True, cache=True)
-def _mix(h):  # type: ignore[no-untyped-def]
-    h = (h ^ (h >> _SHIFT)) * _MIX_1
-    h = (h ^ (h >> _SHIFT)) * _MIX_2
-    return h ^ (h >> _SHIFT)
-
-
-@njit(nogil=True, cache=True)
 def _hash_bytes(data, i, end):  # type: ignore[no-untyped-def]
     """A hash of the bytes from ``i`` to ``end``."""
-    h = _OFFSET ^ np.uint64(end - i)
+    h = OFFSET ^ np.uint64(end - i)
     while i + 8 <= end:
-        h = (h ^ load_eight(data, i)) * _MIX_1
-        h ^= h >> _SHIFT
+        h = (h ^ load_eight(data, i)) * MIX_1
+        h ^= h >> SHIFT
         i += 8
     rest = np.uint64(0)
     while i < end:
         rest = rest << np.uint64(8) | np.uint64(data[i])
         i += 1
-    return (h ^ rest) * _MIX_2
+    return (h ^ rest) * MIX_2
 
 
 @njit(nogil=True, cache=True)
@@ -188,7 +166,7 @@ def read_documents(
 
             if DIGIT <= kind <= LETTER:
                 word_at, word_wide = i, wide
-                h, met = _OFFSET, np.int64(0)
+                h, met = OFFSET, np.int64(0)
                 if text_at < 0:
                     text_at, text_wide = i, wide
                 while True:
@@ -204,12 +182,12 @@ def read_documents(
                         met |= (UPPER if capital else 0) | (LOWER if are_letters ^ capital else 0)
                         lower = eight | CASE
                         for k in range(8):
-                            step = (h ^ (lower & np.uint64(0xFF))) * _STEP
+                            step = (h ^ (lower & np.uint64(0xFF))) * STEP
                             lower >>= np.uint64(8)
                             h = step if k < n else h
                         i += n
                     else:
-                        h = (h ^ np.uint64(point ^ entry >> LOWER_SHIFT)) * _STEP
+                        h = (h ^ np.uint64(point ^ entry >> LOWER_SHIFT)) * STEP
                         met |= entry
                         i += size
                     if size > 1:
@@ -237,13 +215,13 @@ def read_documents(
                     after_kind = after_entry & KIND
                     if not DIGIT <= after_kind <= LETTER:
                         break
-                    h = (h ^ np.uint64(point)) * _STEP
+                    h = (h ^ np.uint64(point)) * STEP
                     joiners += 1
                     i += size
                     wide += size - 1
                     wide_characters += size > 1
                     point, size, entry, kind = after, after_size, after_entry, after_kind
-                h = _mix(h)
+                h = mix(h)
                 length = (i - word_at) - (wide - word_wide)
                 word_hash[n_words], word_length[n_words] = h, length
                 word_flags[n_words] = met >> _FLAGS_SHIFT & _FLAGS | _SPACED
@@ -284,7 +262,7 @@ def read_documents(
                 if kind >= MARK:
                     word_class += 1
                 if kind == SPACELESS:
-                    word_hash[n_words] = _mix((_OFFSET ^ np.uint64(point)) * _STEP)
+                    word_hash[n_words] = hash_spaceless(point)
                     word_length[n_words] = 1
                     word_flags[n_words] = entry >> _FLAGS_SHIFT & _LETTER
                     n_words += 1

@@ -15,7 +15,7 @@ from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.kernels.minhash import EMPTY, permutation_parameters
+from dataflow.kernels.minhash import EMPTY
 from dataflow.kernels.scan import analyse
 
 PERMUTATIONS, SHINGLE = 112, 5
@@ -63,7 +63,7 @@ def theory(exact: np.ndarray) -> float:
 
 
 def test_the_estimate_is_as_good_as_theory_and_datasketch():
-    pairs = edited_pairs(100, 120)
+    pairs = edited_pairs(400, 120)
     exact = np.array([jaccard(shingles(a), shingles(b)) for a, b in pairs])
     assert exact.min() < 0.5 < 0.95 < exact.max()
 
@@ -75,9 +75,9 @@ def test_the_estimate_is_as_good_as_theory_and_datasketch():
     errors = estimates(pairs) - exact
     reference_errors = np.array([(reference(a) == reference(b)).mean() for a, b in pairs]) - exact
     rmse, reference_rmse = np.sqrt((errors**2).mean()), np.sqrt((reference_errors**2).mean())
-    assert rmse < 1.25 * theory(exact)
-    assert rmse < 1.25 * reference_rmse
-    assert abs(errors.mean()) < 0.01, "no bias"
+    assert rmse < 0.85 * theory(exact), "values are not drawn independently: better than that"
+    assert rmse < 0.9 * reference_rmse
+    assert abs(errors.mean()) < 0.005, "no bias"
 
 
 @pytest.mark.skipif(
@@ -85,10 +85,10 @@ def test_the_estimate_is_as_good_as_theory_and_datasketch():
 )
 def test_real_near_duplicates_are_estimated_as_well():
     with gzip.open(HELP_PAGES, "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in itertools.islice(file, 150)]
+        rows = [json.loads(line) for line in file]
     pairs = [(row["text_a"], row["text_b"]) for row in rows]
     exact = np.array([jaccard(shingles(a), shingles(b)) for a, b in pairs])
-    assert np.sqrt(((estimates(pairs) - exact) ** 2).mean()) < 1.4 * theory(exact)
+    assert np.sqrt(((estimates(pairs) - exact) ** 2).mean()) < 1.05 * theory(exact)
     published = np.array([row["jaccard_w5"] for row in rows])  # words by \w+ there
     assert np.abs(exact - published).mean() < 0.02
 
@@ -111,21 +111,6 @@ def test_fewer_words_than_a_shingle_are_one_shingle_and_no_words_are_all_ones():
     assert short.tolist() == same.tolist() != other.tolist()
     assert (empty == EMPTY).all()
     assert (symbols == EMPTY).all()
-
-
-def test_more_permutations_only_add_positions():
-    text = "the quick brown fox jumps over the lazy dog"
-    assert (
-        signatures(text, permutations=112)[0].tolist() == signatures(text, permutations=256)[0, :112].tolist()
-    )
-
-
-def test_permutations_are_bijections_fixed_by_the_seed():
-    a, b = permutation_parameters(256)
-    assert (a % 2 == 1).all(), "odd: a bijection of 64 bits"
-    assert len(set(a.tolist())) == len(set(b.tolist())) == 256
-    assert (int(a[0]), int(b[0])) == (0x910A2DEC89025CC1, 0xBEEB8DA1658EEC67)
-    assert permutation_parameters(4, seed=2)[0].tolist() != a[:4].tolist()
 
 
 def test_a_long_text_keeps_its_least_values_across_blocks():
