@@ -5,8 +5,9 @@ passages that have no word in common with a kept one: so what is cut from one do
 where passages overlap in chains, and nothing shorter than a passage is ever cut. (Lee et al. 2022 cut all that is
 lost: of a chain of overlapping passages no document may be left with the whole.)
 
-White space on both sides of a cut would pile up. Of the two runs the one with more line feeds stays, of equal ones
-the first; at the beginning and the end of a text what was outermost stays. So a line goes with its line feed.
+White space on both sides of a cut would pile up. Of the two runs the one with more line feeds stays; of equal ones
+the second, which ends in the indentation of the line that follows, or without line feeds the first. At the beginning
+and the end of a text what was outermost stays. So a line goes with its line feed.
 """
 
 import numpy as np
@@ -210,7 +211,12 @@ def _join(data, table, begin, end, spans, first, last):  # type: ignore[no-untyp
             spans[0, i], spans[1, i] = begin, end
         elif before == begin:
             spans[1, i] = after
-        elif after == end or feeds_after > feeds_before or (before == spans[0, i]):
+        elif (
+            after == end
+            or before == spans[0, i]
+            or feeds_after > feeds_before
+            or feeds_before == feeds_after > 0
+        ):
             spans[0, i] = before
         else:
             spans[1, i] = after
