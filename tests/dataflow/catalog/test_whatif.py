@@ -16,7 +16,8 @@ from dataflow.catalog.recipe import decided_by, rules_as_written, rules_of_run
 from dataflow.catalog.whatif import Change, changed_rules, whatif
 from dataflow.dedup.config import Dedup
 from dataflow.dedup.exact import exact_hashes
-from dataflow.dedup.find import find_duplicates
+from dataflow.dedup.parts import DedupPart
+from dataflow.dedup.whole import deduplicate
 from dataflow.errors import DataflowError, RecipeError
 from dataflow.rules.config import Rules
 from dataflow.rules.evaluate import VERSION, Rule, filter_part
@@ -100,8 +101,7 @@ def decide(store: Storage, rules: Rules, dedup: Dedup) -> None:
             Part("filter", name, VERSION, config, {signals: made[signals]}),
             lambda source=source, part=part: filter_part(store, source, part, rules),
         )
-    parts = [tuple(name.split("/")) for name in sorted(curated)]
-    find_duplicates(store, parts, dedup)
+    deduplicate(store, [DedupPart(*name.split("/")) for name in sorted(curated)], dedup)
 
 
 def kept(store: Storage) -> dict[str, tuple[int, int]]:
