@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from dataflow.dedup.exact import exact_hashes
 from dataflow.kernels.scan import analyse
+from dataflow.kernels.signatures import Unit, sign
 from dataflow.readers.open import Batch, read
 from dataflow.readers.source import Extract, Source
 from dataflow.rules.evaluate import Rule, apply, dropped_by
@@ -52,6 +53,7 @@ class Curation:
     options: SignalOptions  # its language_model found, where languages are identified
     permutations: int
     shingle: int
+    unit: Unit = "words"
     annotators: tuple[Annotator, ...] = ()
     annotations: tuple[str, ...] = ()  # signals that the annotators add
     drop_text: tuple[Rule, ...] = ()  # documents that fail one of these are stored without their text
@@ -161,7 +163,13 @@ def _process(batch: Batch, curation: Curation, counts: Counter[str]) -> dict[str
     ids = _ids(curation.source.name, read_rows.column("input"), read_rows.column("record"))
     n_bytes = pc.cast(pc.binary_length(texts), pa.int64())
     distinct_words = signal_table.needs_distinct_words(curation.signals)
-    analysis = analyse(texts, curation.permutations, curation.shingle, distinct_words)
+    by_words = curation.unit == "words"  # then one scan finds the words for counts and signatures
+    analysis = analyse(texts, curation.permutations if by_words else 0, curation.shingle, distinct_words)
+    signatures = (
+        analysis.signatures
+        if by_words
+        else sign(texts, curation.permutations, curation.shingle, curation.unit)
+    )
     hashes = exact_hashes(texts)
     url = scrub_strings(read_rows.column("url"), curation.pii)
     shared = {
@@ -201,7 +209,7 @@ def _process(batch: Batch, curation: Curation, counts: Counter[str]) -> dict[str
             "metadata": metadata,
             "bytes_in": read_rows.column("bytes_in"),
             "exact_hash": hashes,
-            "signature": _rows_as_binary(analysis.signatures),
+            "signature": _rows_as_binary(signatures),
         },
         "signals": signals,
         "pii": {

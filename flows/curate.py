@@ -77,6 +77,7 @@ def curation_of(recipe: Recipe, source: str, annotations: list[Annotation]) -> C
         options=_found(recipe),
         permutations=near.permutations,
         shingle=near.shingle,
+        unit=near.unit,
         annotators=tuple(annotation.annotator for annotation in annotations),
         annotations=tuple(annotation.signal for annotation in annotations),
         drop_text=() if recipe.keep_dropped else tuple(active_rules(recipe.rules, signal_columns(recipe))),
@@ -123,7 +124,7 @@ def _job(
     config = {
         **settings,
         "source": curation.source.model_dump(mode="json", exclude={"path"}),
-        "minhash": [curation.permutations, curation.shingle],
+        "minhash": [curation.permutations, curation.shingle, curation.unit],
     }
     if curation.drop_text:
         config["drop_text"] = [asdict(rule) for rule in curation.drop_text]

@@ -131,7 +131,7 @@ def sign_units(units: Hashes, first: Any, last: Any, size: Any, block: Hashes, s
 @njit(nogil=True, cache=True)
 def has_empty(signature: Hashes) -> bool:
     """Whether a value of a document with shingles is still to be filled."""
-    return (signature == EMPTY).any()
+    return bool((signature == EMPTY).any())
 
 
 @njit(nogil=True, cache=True)
