@@ -43,7 +43,7 @@ Out = Annotated[
 ]
 
 _TABLES = (
-    "the tables documents, signals, ledger, duplicates, contamination, quarantine, pii, plan, corpus, tokens, "
+    "the tables documents, signals, ledger, duplicates, cuts, contamination, quarantine, pii, plan, corpus, tokens, "
     "instructions, runs, metrics"
 )
 _CTRL_C = 130  # what typer makes of a KeyboardInterrupt

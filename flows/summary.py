@@ -7,9 +7,10 @@ from typing import Any
 
 import duckdb
 
+from dataflow.catalog import duplicates
+from dataflow.catalog.contamination import contamination_summary
 from dataflow.catalog.recipe import recipe_of_run
 from dataflow.catalog.stats import (
-    duplicates,
     funnel_by_language,
     funnel_by_source,
     reasons,
@@ -24,12 +25,13 @@ from dataflow.store.storage import Storage
 
 
 def corpus_tables(con: duckdb.DuckDBPyConnection) -> list[Table]:
-    """The corpus in five tables, each cut to what one looks at."""
+    """The corpus in a few tables, each cut to what one looks at."""
     tables = (
         funnel_by_source(con),
         _head(funnel_by_language(con), 8),
         _head(reasons(con), 10),
-        duplicates(con),
+        *duplicates.tables(con, most=5),
+        contamination_summary(con),
         tokens(con),
     )
     return [table for table in tables if table.rows]

@@ -13,6 +13,8 @@ from dataflow.catalog.texts import NO_TEXT, read_texts
 LISTED = 10
 """Members of a cluster in a table."""
 
+_FEW = 12  # lines of a difference where nothing says that the texts are alike
+
 
 def rows_of(con: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]]:
     """The document's rows in ``duplicates``, what removes it first: dedup, then duplicates by meaning."""
@@ -44,11 +46,10 @@ def said(con: duckdb.DuckDBPyConnection, row: dict[str, Any]) -> str:
 
 def likeness(row: dict[str, Any]) -> str:
     """``near duplicate of web/a#1, similarity 0.812``."""
-    alike = "" if row["similarity"] is None else f", similarity {row['similarity']:.3f}"
     if row["kind"] == "url":
-        alike = ", by its URL; the texts were not compared"
-    elif row["kind"] == "semantic" and alike:
-        alike = f", cosine {row['similarity']:.3f}"
+        return f"duplicate of {row['survivor']} by its URL; the texts were not compared"
+    measure = "cosine" if row["kind"] == "semantic" else "similarity"
+    alike = "" if row["similarity"] is None else f", {measure} {row['similarity']:.3f}"
     return f"{row['kind']} duplicate of {row['survivor']}{alike}"
 
 
@@ -95,4 +96,4 @@ def difference_of(con: duckdb.DuckDBPyConnection, row: dict[str, Any], most: int
     before, after = (texts.get(row[name]) for name in ("survivor", "id"))
     if before is None or after is None or NO_TEXT in (before, after):
         return None
-    return difference(before, after, most=most)
+    return difference(before, after, most=most if row["kind"] in ("exact", "near") else min(most, _FEW))

@@ -59,6 +59,7 @@ class Difference:
     only_after: int
     identical: bool  # to the byte
     cut: bool  # whether one of the texts is longer than what was compared
+    only_case: bool  # whether the words are the same but for upper and lower case
 
 
 def difference(before: str, after: str, width: int = WIDTH, most: int = SHOWN_LINES) -> Difference:
@@ -77,6 +78,7 @@ def difference(before: str, after: str, width: int = WIDTH, most: int = SHOWN_LI
         only_after=counts["+"],
         identical=before == after and not cut,
         cut=cut,
+        only_case=[one.text.casefold() for one in first] == [one.text.casefold() for one in second],
     )
 
 
@@ -87,6 +89,8 @@ def summary(found: Difference) -> str:
         return "the same text, to the byte"
     if not found.lines:
         return f"the same words{within}; only white space differs"
+    if found.only_case:
+        return f"the same words{within} but for upper and lower case"
     return (
         f"{_words(found.same)} in both{within}; {found.only_before:,} only in the survivor (-), "
         f"{found.only_after:,} only in this document (+)"
@@ -229,11 +233,14 @@ def _laid_out(runs: Iterable[_Run], width: int) -> Iterator[DiffLine]:
     pieces: list[Piece] = []
     length = 0
     was_long = False
-    for run in _by_lines(runs):
+    laid = list(_by_lines(runs))
+    for number, run in enumerate(laid):
         is_long = run.side != "=" and run.length > _OWN_LINE
+        beside = number > 0 and not is_long and not was_long and _is_beside(laid, number)
         for place, token in enumerate(run.tokens):
             space = " " if token.space else ""
             broken = "\n" in token.space or (place == 0 and (is_long or (was_long and token.is_word)))
+            broken = broken and not (place == 0 and beside)
             if pieces and (broken or length + len(space) + len(token.text) > width):
                 yield _line(pieces)
                 pieces, length = [], 0
@@ -243,6 +250,15 @@ def _laid_out(runs: Iterable[_Run], width: int) -> Iterator[DiffLine]:
         was_long = is_long
     if pieces:
         yield _line(pieces)
+
+
+def _is_beside(runs: Sequence[_Run], number: int) -> bool:
+    """Whether a run has the beginning of a line in place of the one before, and the line goes on as in both texts."""
+    one, other = runs[number - 1 : number + 1]
+    begin = "\n" in one.tokens[0].space and "\n" in other.tokens[0].space
+    follow = runs[number + 1] if number + 1 < len(runs) else None
+    goes_on = follow is not None and follow.side == "=" and "\n" not in follow.tokens[0].space
+    return (one.side, other.side) == ("-", "+") and begin and goes_on
 
 
 def _by_lines(runs: Iterable[_Run]) -> Iterator[_Run]:

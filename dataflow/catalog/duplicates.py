@@ -24,9 +24,9 @@ _BAR = 40  # characters of the longest
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-def tables(con: duckdb.DuckDBPyConnection) -> list[Table]:
-    """Every table about duplicates."""
-    return [duplicates(con), largest_clusters(con), similarities(con), candidates(con), cuts(con)]
+def tables(con: duckdb.DuckDBPyConnection, most: int = LARGEST) -> list[Table]:
+    """Every table about duplicates, with so many of the largest clusters."""
+    return [duplicates(con), largest_clusters(con, most), similarities(con), candidates(con), cuts(con)]
 
 
 def duplicates(con: duckdb.DuckDBPyConnection) -> Table:

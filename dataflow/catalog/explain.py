@@ -140,7 +140,7 @@ def explain(con: duckdb.DuckDBPyConnection, name: str) -> Explanation:
 
 
 _HITS = 3  # items of evaluation sets that the story names
-_DONE = {"drop": "contaminated by", "cut": "cut, for it has", "annotate": "has, only annotated,"}
+_DONE = {"drop": "contaminated by", "cut": "cut, for it has", "annotate": "annotated only, though it has"}
 
 
 def _story(
@@ -161,7 +161,8 @@ def _story(
         return
     kinds = ", ".join(f"{row['spans']:,} {row['kind']}" for row in pii.dicts())
     scrubbed = f"; personal data replaced: {kinds}" if kinds else ""
-    yield "stored", f"{entry['bytes_in']:,} bytes read, {entry['bytes_out']:,} stored{scrubbed}"
+    stored = signals.get("n_bytes", entry["bytes_out"])  # the ledger's are less what is cut
+    yield "stored", f"{entry['bytes_in']:,} bytes read, {stored:,} stored{scrubbed}"
     if signals:
         yield "measured", ", ".join(_sizes(signals))
     yield from said

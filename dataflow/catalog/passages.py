@@ -113,7 +113,7 @@ def cuts_table(cuts: Cuts | None, text: str) -> Table:
         rows.append((span["kind"], span["length"], beginning(passage)))
     shown = f" (first {LISTED} of {len(cuts.spans):,})" if len(cuts.spans) > LISTED else ""
     done = "Cut from it" if cuts.applied else "Repeated in it (only annotated)"
-    return Table(f"{done}, as {cuts.survivor} has most of it{shown}", columns, tuple(rows))
+    return Table(f"{done}; {cuts.survivor} keeps most of it{shown}", columns, tuple(rows))
 
 
 def keeps_table(con: duckdb.DuckDBPyConnection, name: str) -> Table:

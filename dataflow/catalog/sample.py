@@ -161,9 +161,9 @@ def _sample(
 def _passages(text: str, hits: Sequence[Hit], cuts: Cuts | None) -> tuple[list[Span], list[str]]:
     """Passages of evaluation sets, or else those that dedup cuts."""
     if hits and (spans := places(text, [span for hit in hits for span in hit.spans])):
-        return spans, [hit.said() for hit in hits[:LISTED]]
+        return spans, ["what it has of " + ", ".join(sorted({hit.set for hit in hits}))]
     if cuts is not None:
-        return places(text, cuts.spans), ["cut" if cuts.applied else "repeated"]
+        return places(text, cuts.spans), ["what is cut" if cuts.applied else "what is repeated"]
     return [], []
 
 

@@ -1,12 +1,15 @@
 """The standard tables about a run: what came in, what was kept, and why the rest was not.
 
-All are queries over the catalog's views; none reads a text. Sums over all sources stand in the last row.
+All are queries over the catalog's views; of texts only the beginnings of the largest clusters' first documents are
+read. Sums over all sources stand in the last row.
 """
 
 from collections import Counter
 
 import duckdb
 
+from dataflow.catalog import duplicates
+from dataflow.catalog.contamination import contamination_summary
 from dataflow.catalog.recipe import manifests_of
 from dataflow.catalog.table import Table, ask
 
@@ -42,7 +45,8 @@ def standard(con: duckdb.DuckDBPyConnection) -> list[Table]:
         bytes_by_source(con),
         funnel_by_language(con),
         reasons(con),
-        duplicates(con),
+        *duplicates.tables(con),
+        contamination_summary(con),
         mixture(con),
         tokens(con),
         quarantine(con),
@@ -120,17 +124,6 @@ def reasons(con: duckdb.DuckDBPyConnection) -> Table:
 
 
 _ABOUT = "applied:"  # what the step `filter` calls the count of documents a rule is about
-
-
-def duplicates(con: duckdb.DuckDBPyConnection) -> Table:
-    """Clusters and the documents removed from them, by source and kind of likeness."""
-    sql = """
-        SELECT
-            split_part(id, '/', 1) AS source, kind, count(*) AS removed, count(DISTINCT cluster) AS clusters,
-            max(cluster_size) AS largest_cluster, round(avg(similarity), 3) AS mean_similarity
-        FROM duplicates WHERE id <> survivor GROUP BY ALL ORDER BY removed DESC, source, kind
-    """
-    return ask(con, sql, "Duplicates")
 
 
 def mixture(con: duckdb.DuckDBPyConnection) -> Table:

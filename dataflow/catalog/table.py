@@ -44,8 +44,6 @@ def query(con: duckdb.DuckDBPyConnection, sql: str) -> Table:
         columns = tuple(name.replace("count_star()", "count(*)") for name in table.columns)
         return Table("", columns, table.rows, as_named=True)
     except duckdb.Error as error:
-        tables = (
-            "documents signals ledger duplicates contamination quarantine pii plan corpus tokens instructions"
-        )
+        tables = "documents signals ledger duplicates cuts contamination quarantine pii plan corpus tokens instructions"
         fix = f"Tables: {tables} runs metrics; `DESCRIBE signals` lists the columns of one."
         raise RecipeError(brief(error), "query", fix) from error

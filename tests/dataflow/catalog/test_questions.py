@@ -74,10 +74,6 @@ def test_the_share_that_fails_a_rule_is_of_the_documents_it_is_about(tmp_path: P
     assert stats.reasons(connect(store)).rows == (("x", 2, 1, 1, 0.5), ("never", 3, 0, 0, 0.0))
 
 
-def test_duplicates_counts_what_was_removed_and_not_survivors(con: duckdb.DuckDBPyConnection):
-    assert stats.duplicates(con).rows == (("web", "near", 1, 1, 2, 0.75),)
-
-
 def test_tokens_by_source_and_phase(con: duckdb.DuckDBPyConnection):
     rows = {(row["phase"], row["source"]): row["tokens"] for row in stats.tokens(con).dicts()}
     assert rows == {
