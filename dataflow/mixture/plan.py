@@ -78,8 +78,8 @@ def make_plan(
     of another. Without a budget it is the size of all documents that some phase may draw. How documents are
     drawn: ``dataflow.mixture.draw``; which of them more than once an epoch: ``dataflow.mixture.rehydrate``.
 
-    ``order`` arranges what a phase drew from each source. A document drawn twice by one phase comes the
-    second time after all first ones: the phase then goes through the order again.
+    ``order`` arranges what a phase drew from each source. A document drawn twice by one phase, as the next epoch
+    or as a copy, comes the second time after all first ones: the phase then goes through the order again.
     """
     limit = parse_size(memory_limit)
     if not isinstance(limit, int):
@@ -140,11 +140,10 @@ def _draw_phases(
         for number, source in enumerate(candidates.sources):
             pool, wanted = pools[number], round(due[number]) - pools[number].drawn
             _check_capacity(pool, eligible[number], wanted, source, phase, mixture, unit)
-            before = pool.used.copy()
             chosen, epochs = pool.draw(eligible[number], wanted)
             rows = by_source[number][chosen]
             if ranks is not None:
-                order = np.lexsort((ranks[rows], epochs - before[chosen]))
+                order = np.lexsort((ranks[rows], readings([rows])[0]))
                 rows, epochs = rows[order], epochs[order]
             drawn.append((rows, epochs))
             branches.append(_branch(candidates, phase.name, number, rows, by_source[number], weights[number]))

@@ -184,7 +184,7 @@ def test_a_faulty_rehydration_is_refused(rehydrate: object) -> None:
 
 
 def rehydrated(folder: Path, mixture: Mixture, removes: bool = True) -> dict[str, list[dict[str, Any]]]:
-    """30 documents, of which 0 stands for three and 3 for two."""
+    """30 documents, of which 0 stands for three and 3 for two, both of one cluster."""
     clusters = [[[WEB.format(n) for n in (0, 1, 2)], [WEB.format(n) for n in (3, 4)]]]
     corpus = Corpus({"web": [rows(*[10] * 30)]}, clusters=clusters, removes=removes)
     return plan_of(corpus, folder, mixture)
@@ -197,6 +197,14 @@ def test_a_document_is_read_once_for_each_copy_before_any_is_read_again(tmp_path
     assert set(times.values()) == {1}
     assert len(times) == 25
     assert [row["epoch"] for row in planned if row["id"] == WEB.format(0)] == [0, 1, 2, 3]
+
+
+def test_under_an_order_second_readings_come_after_all_first_ones(tmp_path: Path) -> None:
+    phase = Phase(name="main", order="cluster_size DESC, n_bytes")
+    planned = rehydrated(tmp_path, Mixture(rehydrate={2: 2, 3: 4}, phases=[phase]))["main"]
+    assert [row["epoch"] for row in planned] == [0] * 27 + [1, 1, 2, 3]
+    assert {row["id"] for row in planned[:2]} == {row["id"] for row in planned[-4:-2]}
+    assert {row["id"] for row in planned[-2:]} == {WEB.format(0)}
 
 
 def test_every_epoch_of_a_source_has_every_copy(tmp_path: Path) -> None:
