@@ -126,7 +126,7 @@ PLAN = pa.schema(
         "source": pa.string(),
         "phase": pa.string(),  # a phase of the mixture, or validation
         "position": pa.int64(),  # in the phase, from 0
-        "epoch": pa.int32(),  # of the document's source, from 0
+        "epoch": pa.int32(),  # how often the document was read before
         "n_bytes": pa.int64(),
         "n_tokens": pa.int64(),  # exact, or null
     }
