@@ -15,7 +15,7 @@ from dataflow.dedup.index import open_index, write_index, write_manifest
 from dataflow.dedup.parts import DedupPart
 from dataflow.dedup.rank import rank
 from dataflow.errors import DataflowError
-from dataflow.kernels.scan import analyse
+from dataflow.kernels.signatures import sign
 from dataflow.store.manifest import content_hash
 from dataflow.store.storage import Storage
 
@@ -153,8 +153,10 @@ def test_a_folder_without_an_index_is_named_with_what_to_do(store: Storage) -> N
 
 def test_the_version_of_signatures_is_raised_when_they_change() -> None:
     """Later corpora are compared with indexes by it; these are the values of version 1."""
-    signatures = analyse(
-        pa.array(["the quick brown fox jumps over the lazy dog"], pa.large_string()), 3, 5
-    ).signatures
+    text = "the quick brown fox jumps over the lazy dog"
+    words, letters = (
+        sign(pa.array([text], pa.large_string()), 3, 5, unit).tolist() for unit in ("words", "characters")
+    )
     assert index.SIGNATURES == 1
-    assert signatures.tolist() == [[71359381492423, 139210575875611, 223018821941326]]
+    assert words == [[71359381492423, 139210575875611, 223018821941326]]
+    assert letters == [[14288812251598, 94791714550799, 189040708720301]]

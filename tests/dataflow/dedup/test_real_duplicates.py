@@ -1,4 +1,4 @@
-"""The whole way from texts to decisions: planted edits, articles with known pairs, another tool's cases."""
+"""The whole way from texts to decisions: planted edits, articles with known pairs."""
 
 import gzip
 import json
@@ -11,8 +11,9 @@ import pytest
 
 from dataflow.dedup.config import Dedup
 from dataflow.dedup.exact import exact_hashes
-from dataflow.dedup.find import OUTPUT, find_duplicates
-from dataflow.kernels.scan import analyse
+from dataflow.dedup.parts import DedupPart
+from dataflow.dedup.whole import deduplicate
+from dataflow.kernels.signatures import sign
 from dataflow.store.storage import Storage
 
 SHARED = Path(__file__).resolve().parents[3] / ".." / "shared"
@@ -24,9 +25,8 @@ def kept_and_survivors(
     """Ids that stay, and the survivor of each that goes, under the default parameters."""
     ids = pa.array(list(texts), pa.string())
     column = pa.array(list(texts.values()), pa.large_string())
-    analysis = analyse(column, 112, 5)
-    signatures = pa.array([row.tobytes() for row in analysis.signatures], pa.binary())
-    hashes = exact_hashes(column).cast(pa.binary())
+    signatures = pa.array([row.tobytes() for row in sign(column, 112, 5)], pa.binary())
+    hashes = exact_hashes(column)
     store.write_table(
         "documents/s/p.parquet", pa.table({"id": ids, "exact_hash": hashes, "signature": signatures})
     )
@@ -35,9 +35,9 @@ def kept_and_survivors(
     store.write_table("signals/s/p.parquet", pa.table({"id": ids, "n_bytes": n_bytes, "n_words": n_words}))
     passed = pa.array(np.ones(len(ids), np.bool_))
     store.write_table("decisions/filter/s/p.parquet", pa.table({"id": ids, "passed": passed}))
-    find_duplicates(store, [("s", "p")], config or Dedup())
-    rows = store.read_table(OUTPUT).to_pylist()
-    dropped = {row["id"]: row["survivor"] for row in rows if row["id"] != row["survivor"]}
+    deduplicate(store, [DedupPart("s", "p")], config or Dedup())
+    rows = store.read_table("decisions/dedup/s/p.parquet").to_pylist()
+    dropped = {row["id"]: row["survivor"] for row in rows if row["removed"]}
     return texts.keys() - dropped.keys(), dropped
 
 
@@ -82,32 +82,6 @@ def test_news_articles_with_planted_duplicates(store: Storage) -> None:
     words = {name: shingles(text.lower().split()) for name, text in texts.items()}
     for one, other in found - set(pairs):  # what the truth does not list must be alike all the same
         assert len(words[one] & words[other]) > 0.5 * len(words[one] | words[other])
-
-
-def conformance() -> list[dict[str, object]]:
-    path = SHARED / "conformance/datatrove_dedup_exact_minhash.jsonl"
-    if not path.exists():
-        return []
-    cases = [json.loads(line) for line in path.read_text().splitlines()]
-    return [case for case in cases if case["stage"] == "minhash" and "kept_ids" in case["expect"]]
-
-
-# Where the definitions differ, and what ours gives.
-DIFFERENT = {
-    "empty twice": ["0"],  # two empty documents are duplicates
-    "shorter than one n-gram, identical": ["0"],  # short documents are compared exactly, not skipped
-    "numbers differ only": ["0", "1"],  # there every digit is a 0 before shingling
-    "accents differ only": ["0", "1"],  # there accents are removed before shingling
-}
-
-
-@pytest.mark.skipif(not conformance(), reason="needs shared/conformance beside the project")
-@pytest.mark.parametrize("case", conformance(), ids=lambda case: f"{case['id']} {case.get('note', '')}")
-def test_decisions_of_another_tool(store: Storage, case: dict) -> None:  # type: ignore[type-arg]
-    kept, _ = kept_and_survivors(
-        store, {entry["id"]: entry["text"] for entry in case["docs"]}, Dedup(survivor="id")
-    )
-    assert sorted(kept) == sorted(DIFFERENT.get(case.get("note"), case["expect"]["kept_ids"]))
 
 
 def test_a_series_of_small_edits_keeps_no_two_that_are_alike(store: Storage) -> None:
