@@ -1,6 +1,6 @@
 """Pairs of documents whose exact similarity is known: real lines of a language, and the same lines after edits.
 
-A passage is made of distinct lines of one language, 60 to 600 words long, and stands in a corpus with one edited copy
+A passage is made of distinct lines of one language, 20 to 600 words long, and stands in a corpus with one edited copy
 of it: a share of its words, 1 to 40 %, is changed here and there (substituted, deleted, inserted), in one run
 (replaced), line by line (another order), or only in looks (case and punctuation: the similarity stays 1). No
 two passages of a corpus share a line, so a pair is found by its own likeness or not at all.
@@ -14,7 +14,7 @@ from benchmarks.dedup_truth import word_places, words
 
 SHARES = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
 """Shares of the words of a passage that are edited."""
-SHORTEST, LONGEST = 60, 600
+SHORTEST, LONGEST = 20, 600
 """Words of a passage."""
 SHORTEST_LINE = 5
 """Words of a line that may stand in a passage."""
