@@ -142,3 +142,14 @@ def sign(word_hash: Hashes, word_start: Offsets, shingle: int, signatures: Hashe
         sign_units(
             word_hash, word_start[document], word_start[document + 1], shingle, block, signatures[document]
         )
+
+
+@njit(nogil=True, cache=True)
+def sign_shingles(shingles: Hashes, bounds: Offsets, signatures: Hashes) -> None:
+    """The same from hashes of shingles, those of document i from ``bounds[i]`` to ``bounds[i + 1]``."""
+    for document in range(bounds.shape[0] - 1):
+        first, last = bounds[document], bounds[document + 1]
+        signatures[document][:] = EMPTY
+        if first < last:
+            throw(shingles[first:last], last - first, signatures[document])
+            throw_again(shingles[first:last], last - first, signatures[document])

@@ -6,8 +6,9 @@ Texts are read through a buffer of some thousand words, so memory does not grow 
 Shingles are runs of ``shingle`` units. Unit ``words``: the words of ``scan``; in scripts without spaces every letter,
 mark and digit is one. Unit ``characters``: code points, lower-cased one by one, each run of white space one space and
 none at the ends. A document of fewer units than a shingle is one shingle of all of them, and one without any has a
-signature of all ones. Such short documents are alike when they are equal: who compares them leaves that to the exact
-hash, by ``n_words`` or ``n_characters``, which are never fewer than the units of a short document.
+signature of all ones. Who compares documents leaves short ones to the exact hash: by ``n_words``, which is never more
+than the words here, or by ``n_characters``, which counts white space unfolded, so that a document may pass for long
+that is one shingle: then it resembles its equals only.
 """
 
 from typing import Literal

@@ -27,7 +27,7 @@ SPARE = 64
 _ONE, _ALL = np.uint64(1), np.uint64(0xFFFFFFFFFFFFFFFF)
 _NEAR = HIGH & np.uint64(0xFFFFFFFF)
 _APOSTROPHE, _HYPHEN = np.uint64(0x2727272727272727), np.uint64(0x2D2D2D2D2D2D2D2D)
-_BLANK = np.int64(32)
+_BLANK = mix(OFFSET ^ np.uint64(32))
 
 
 @njit(nogil=True, cache=True)
@@ -140,28 +140,24 @@ def _read_word(data, i, end, table):  # type: ignore[no-untyped-def]
 def read_characters(data: Bytes, i: Any, end: Any, table: Table, units: Hashes, n: int) -> tuple[Any, int]:
     """Append hashes of the lower-cased characters from byte ``i``, a run of white space being one space.
 
-    There is none at either end of the text: one that has not ended with the text is left to be read again. Whether
-    the text has begun is known by ``n``, so what it was before must not be dropped whole.
+    There is none at either end of the text. That the text has begun is known by ``n``: of what was read before, a unit
+    must be left.
     """
     room = units.shape[0] - SPARE
+    blank = False
     while i < end and n <= room:
-        blank = False
-        point, size, entry = np.int64(0), 1, np.int64(0)
-        while i < end:
-            point, size = np.int64(data[i]), 1
-            if point >= 0x80:
-                point, size = decode(data, i, end)
-            entry = np.int64(table[point])
-            if entry & KIND != SPACE:
-                break
-            blank = True
-            i += size
-        if i >= end:
-            return end, n
-        if blank and n > 0:
-            units[n] = mix(OFFSET ^ np.uint64(_BLANK))
+        point, size = np.int64(data[i]), 1
+        if point >= 0x80:
+            point, size = decode(data, i, end)
+        entry = np.int64(table[point])
+        i += size
+        if entry & KIND == SPACE:
+            blank = n > 0
+            continue
+        if blank:
+            units[n] = _BLANK
             n += 1
+            blank = False
         units[n] = mix(OFFSET ^ np.uint64(point ^ entry >> LOWER_SHIFT))
         n += 1
-        i += size
     return i, n
