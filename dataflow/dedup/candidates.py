@@ -10,13 +10,12 @@ times as many, are never in memory together.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dataflow.dedup.batched import lists, offsets_and_members, write_batches
+from dataflow.dedup.batched import lists, offsets_and_members, opened, write_batches
 from dataflow.dedup.join import buckets_path
 from dataflow.dedup.parts import DedupPart
 from dataflow.dedup.room import Room
@@ -100,16 +99,15 @@ def group(
 
 def read_groups(store: Storage) -> npt.NDArray[np.int64]:
     """The number of documents of each group."""
-    with store.open(GROUPS_PATH) as stream:
-        sizes: npt.NDArray[np.int64] = pa.ipc.open_file(stream).read_all()["candidates"].to_numpy()
+    with opened(store, GROUPS_PATH) as file:
+        sizes: npt.NDArray[np.int64] = file.read_all()["candidates"].to_numpy()
     return sizes
 
 
 def _read_buckets(
     store: Storage, partition: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.generic]]]:
-    with store.open(buckets_path(partition)) as stream:
-        file = pa.ipc.open_file(stream)
+    with opened(store, buckets_path(partition)) as file:
         for number in range(file.num_record_batches):
             yield offsets_and_members(file.get_batch(number).column(0))
 
@@ -160,8 +158,3 @@ def _write_routes(
     with store.create(routes_path(part)) as stream, pa.ipc.new_file(stream, ROUTES) as writer:
         writer.write_batch(pa.record_batch(columns, schema=ROUTES))
     return True
-
-
-def part_of_routes(path: str) -> str:
-    """The name of the part whose routes lie at ``path``."""
-    return str(PurePosixPath(path).relative_to("dedup/routes").with_suffix(""))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataflow.dedup.batched import write_batches
+from dataflow.dedup.batched import opened, write_batches
 from dataflow.dedup.candidates import routes_path
 from dataflow.dedup.config import Near
 from dataflow.dedup.parts import DedupPart
@@ -48,8 +48,8 @@ def gather(store: Storage, part: DedupPart, near: Near) -> Made:
     """Write ``dedup/gathered`` of a part that has routes."""
     from dataflow.kernels.likeness import folded
 
-    with store.open(routes_path(part)) as stream:
-        routes = pa.ipc.open_file(stream).read_all()
+    with opened(store, routes_path(part)) as file:
+        routes = file.read_all()
     rows, groups = routes["row"].to_numpy(), routes["group"].to_numpy()
     order = np.argsort(groups, kind="stable")
     place = np.empty(len(rows), np.int64)

@@ -110,9 +110,18 @@ class DedupPart:
         start = 0
         for batch in self._batches(store):
             rows = np.flatnonzero(wanted[start : start + len(batch)])
-            signatures = self._as_rows(batch.column(0).take(pa.array(rows)), near)
-            worded = (signatures != NOTHING).any(axis=1)
-            yield rows[worded] + start, signatures[worded]
+            column = batch.column(0)
+            signatures = self._as_rows(
+                column.take(pa.array(rows)) if len(rows) < len(column) else column, near
+            )
+            doubtful = np.flatnonzero(signatures[:, 0] == NOTHING)  # one value may be so by chance
+            empty = doubtful[(signatures[doubtful] == NOTHING).all(axis=1)]
+            if len(empty):
+                rows, signatures = np.delete(rows, empty), np.delete(signatures, empty, axis=0)
+                signatures.flags.writeable = (
+                    False  # as all others: kernels are compiled for one kind of array
+                )
+            yield rows + start, signatures
             start += len(batch)
 
     def _batches(self, store: Storage) -> Iterator[pa.RecordBatch]:
@@ -126,6 +135,9 @@ class DedupPart:
         if others := [length for length in lengths if length != width]:
             what = f"signatures of {others[0] // 8} values, but this recipe asks for {near.permutations}"
             raise DataflowError(what, self.table, _AGAIN)
-        fixed = column.cast(pa.binary(width))
-        values = np.frombuffer(fixed.buffers()[1], "<u8")[fixed.offset * near.permutations :]
-        return values[: len(fixed) * near.permutations].reshape(len(fixed), near.permutations)
+        if not len(column):
+            return np.empty((0, near.permutations), np.uint64)
+        _, offsets, data = column.cast(pa.binary()).buffers()
+        start = int(np.frombuffer(offsets, np.int32)[column.offset])
+        values = np.frombuffer(data, "<u8", len(column) * near.permutations, start)
+        return values.reshape(len(column), near.permutations)

@@ -143,7 +143,7 @@ def drop_repeated(offsets, members, hashes):  # type: ignore[no-untyped-def]
     n_slots = 16
     while n_slots < 2 * n:
         n_slots *= 2
-    slots = np.full(n_slots, -1, np.int64)
+    slots = np.full(n_slots, -1, np.int32)
     n_left = 0
     end = offsets[0]
     for bucket in range(n):
