@@ -15,8 +15,9 @@ from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.kernels.minhash import EMPTY
+from dataflow.kernels.minhash import EMPTY, sign_shingles
 from dataflow.kernels.scan import analyse
+from dataflow.kernels.signatures import shingle_sets
 
 PERMUTATIONS, SHINGLE = 112, 5
 HELP_PAGES = (
@@ -63,7 +64,7 @@ def theory(exact: np.ndarray) -> float:
 
 
 def test_the_estimate_is_as_good_as_theory_and_datasketch():
-    pairs = edited_pairs(400, 120)
+    pairs = edited_pairs(200, 120)
     exact = np.array([jaccard(shingles(a), shingles(b)) for a, b in pairs])
     assert exact.min() < 0.5 < 0.95 < exact.max()
 
@@ -87,7 +88,10 @@ def test_real_near_duplicates_are_estimated_as_well():
     with gzip.open(HELP_PAGES, "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     pairs = [(row["text_a"], row["text_b"]) for row in rows]
-    exact = np.array([jaccard(shingles(a), shingles(b)) for a, b in pairs])
+    hashes, bounds = shingle_sets(pa.array(itertools.chain.from_iterable(pairs), pa.large_string()), SHINGLE)
+    sets = [set(hashes[a:b].tolist()) for a, b in itertools.pairwise(bounds)]
+    exact = np.array([jaccard(*sets[i : i + 2]) for i in range(0, len(sets), 2)])
+    assert exact[:20].tolist() == [jaccard(shingles(a), shingles(b)) for a, b in pairs[:20]]
     assert np.sqrt(((estimates(pairs) - exact) ** 2).mean()) < 1.05 * theory(exact)
     published = np.array([row["jaccard_w5"] for row in rows])  # words by \w+ there
     assert np.abs(exact - published).mean() < 0.02
@@ -120,3 +124,26 @@ def test_a_long_text_keeps_its_least_values_across_blocks():
         *(" ".join(words[i : i + 700]) for i in range(0, 5000, 700)), permutations=16, shingle=1
     )
     assert whole.tolist() == parts.min(axis=0).tolist()
+
+
+@pytest.mark.parametrize("union", [5, 20, 60, 112, 300, 1500])
+@pytest.mark.parametrize("similarity", [0.6, 0.8])
+def test_values_are_unbiased_and_bands_meet_as_often_as_in_theory(union, similarity):
+    """14 bands of 8 rows over sets of random hashes, smaller and larger than a signature has values."""
+    rounds, common = 60_000 // union + 200, round(union * similarity)
+    hashes = np.random.default_rng(union).integers(0, 2**64, (rounds, union), dtype=np.uint64)
+    middle = (union + common) // 2
+    one, other = hashes[:, :middle], np.delete(hashes, np.s_[common:middle], axis=1)
+    rows = []
+    for sets in (one, other):
+        found = np.empty((rounds, PERMUTATIONS), np.uint64)
+        sign_shingles(sets.ravel(), np.arange(rounds + 1) * sets.shape[1], found)
+        rows.append(found)
+    equal, exact = rows[0] == rows[1], common / union
+    variance = exact * (1 - exact) / PERMUTATIONS
+    errors = equal.mean(axis=1) - exact
+    assert abs(errors.mean()) < 4 * np.sqrt(variance / rounds)
+    assert (errors**2).mean() < 1.15 * variance, "at most that of independent permutations"
+    theory = 1 - (1 - exact**8) ** 14
+    found = equal.reshape(rounds, 14, 8).all(axis=2).any(axis=1).mean()
+    assert found > theory - 4 * np.sqrt(theory * (1 - theory) / rounds) - 0.01
