@@ -42,12 +42,10 @@ def cut_passages(run: Session) -> None:
         _make(run, config)
     else:
         prune(run.store, "cuts", [])
-    for step in (
-        _LISTED,
-        _GROUPED,
-        *(f"{name}-{n}" for name in (_DECIDED, _CUT) for n in range(1, ROUNDS + 4)),
-    ):
+    rounds = [f"{name}-{number}" for name in (_DECIDED, _CUT) for number in range(1, ROUNDS + 4)]
+    for step in (_LISTED, _GROUPED, *rounds):
         prune(run.store, step, [])
+    run.store.remove("dedup/passages")
 
 
 @dataclass(frozen=True)
