@@ -32,7 +32,7 @@ LONGEST = 1024
 
 _BLOCK = 4096  # words read at a time
 _PARTING = "-\u2010\u2011"  # hyphens: other joiners are passed over
-_BITS_A_RUN = 32
+_BITS_A_RUN = 16
 _ROOM = 4096  # hits, at first
 
 _OFFSET, _STEP = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a, one step a character
