@@ -1,9 +1,10 @@
 """The index of a corpus: what later corpora are compared with, so that its text is never read again.
 
 For each document that stays a row of some hundred bytes: id, hash of the text, key of the URL, signature (none where
-the text is shorter than a shingle), and its place in survivor order. ``index/manifest.json`` is written last and says
-what the index was made with and what each file contains; who reads an index checks both first. Different parameters
-give different hashes of the same text, and a damaged file would let duplicates pass without a word.
+the text is shorter than a shingle), and its place in survivor order. Of what was removed nothing is kept: a new copy of
+it is found by its likeness to what stays, but not by the URL that only it had. ``index/manifest.json`` is written last
+and says what the index was made with and what each file contains; who reads an index checks both first. Different
+parameters give different hashes of the same text, and a damaged file would let duplicates pass without a word.
 """
 
 import json
