@@ -48,6 +48,8 @@ def likeness(row: dict[str, Any]) -> str:
     """``near duplicate of web/a#1, similarity 0.812``."""
     if row["kind"] == "url":
         return f"duplicate of {row['survivor']} by its URL; the texts were not compared"
+    if row["kind"] == "exact" and row["similarity"] is not None and row["similarity"] < 1:
+        return f"copy of a near duplicate of {row['survivor']}, similarity {row['similarity']:.3f}"
     measure = "cosine" if row["kind"] == "semantic" else "similarity"
     alike = "" if row["similarity"] is None else f", {measure} {row['similarity']:.3f}"
     return f"{row['kind']} duplicate of {row['survivor']}{alike}"

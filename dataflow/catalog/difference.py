@@ -20,6 +20,8 @@ COMPARED_CHARACTERS = 20_000  # of each text
 SHOWN_LINES = 60
 WIDTH = 100  # characters of a line
 _CONTEXT = 1  # lines that are the same, shown on either side of a change
+_FIRST_LINES = 4  # of many that one text has alone
+_ALONE = {"-": "only in the survivor", "+": "only in this document"}
 _OWN_LINE = 60  # a change of more characters than this begins a line of its own
 
 _TOKEN = re.compile("[dl][dlm]*(?:j[dl][dlm]*)*|cm*|[.jm]+")
@@ -92,8 +94,8 @@ def summary(found: Difference) -> str:
     if found.only_case:
         return f"the same words{within} but for upper and lower case"
     return (
-        f"{_words(found.same)} in both{within}; {found.only_before:,} only in the survivor (-), "
-        f"{found.only_after:,} only in this document (+)"
+        f"{_words(found.same)} in both{within}; {found.only_before:,} {_ALONE['-']} (-), "
+        f"{found.only_after:,} {_ALONE['+']} (+)"
     )
 
 
@@ -288,11 +290,27 @@ def _shortened(lines: Iterable[DiffLine]) -> Iterator[DiffLine]:
     }
     for shown, group in groupby(enumerate(laid), key=lambda one: one[0] in near):
         members = [line for _, line in group]
-        if shown or len(members) == 1:
-            yield from members
+        if shown:
+            for side, alike in groupby(members, key=lambda line: line.side):
+                yield from _beginning_and_end(side, list(alike))
+        elif len(members) == 1:
+            yield members[0]
         else:
-            n_words = sum(token.is_word for line in members for token in _tokens(line.text))
-            yield _gap(f"... {_words(n_words)} the same ...")
+            yield _gap(f"... {_words(_n_words(members))} the same ...")
+
+
+def _beginning_and_end(side: str, lines: Sequence[DiffLine]) -> Iterator[DiffLine]:
+    """Of many lines that one text has alone the first ones and the last."""
+    if side not in _ALONE or len(lines) <= _FIRST_LINES + 2:
+        yield from lines
+        return
+    yield from lines[:_FIRST_LINES]
+    yield _gap(f"... {_words(_n_words(lines[_FIRST_LINES:-1]))} more {_ALONE[side]} ...")
+    yield lines[-1]
+
+
+def _n_words(lines: Iterable[DiffLine]) -> int:
+    return sum(token.is_word for line in lines for token in _tokens(line.text))
 
 
 def _bounded(lines: Sequence[DiffLine], most: int) -> Iterator[DiffLine]:

@@ -93,6 +93,14 @@ def test_help_costs_no_heavy_import() -> None:
         ("whatif no --drop short", "no: there is no output folder here."),
         ("check .", ".: this is not the output folder of a run. Give the folder that `dataflow run` wrote"),
         ("whatif . --set short", '--set: "short" is not of the form RULE="SQL"'),
+        (
+            "whatif . --set dedup.mode=annotate",
+            "--set dedup.mode: cannot be told without deduplicating again. Only dedup.similarity is recorded",
+        ),
+        (
+            "whatif . --set dedup.similarity=? --drop short",
+            "--set dedup.similarity: all similarities are of the rules as they are.",
+        ),
     ],
 )
 def test_a_wrong_call_is_answered_in_one_line_with_status_2(tmp_path: Path, call: str, says: str) -> None:

@@ -53,10 +53,18 @@ def test_far_from_changes_only_the_number_of_words_is_told():
     ]  # fmt: skip
 
 
+def test_of_many_lines_that_one_text_has_alone_the_first_and_the_last_are_shown():
+    alone = "".join(f"a new line {n}\n" for n in range(20))
+    assert lines("Before.\nAfter.", f"Before.\n{alone}After.")[5:7] == [
+        "  ... 60 words more only in this document ...", "+ a new line 19",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
         ("a b", "a b", "the same text, to the byte"),
+        ("a b", "A  b", "the same words but for upper and lower case"),
         ("a b", "a\n b ", "the same words; only white space differs"),
         ("a b c", "a b d e", "2 words in both; 1 only in the survivor (-), 2 only in this document (+)"),
         ("", "", "the same text, to the byte"),

@@ -75,6 +75,16 @@ def test_the_story_names_what_a_document_repeats_and_how_that_is_known(
     assert said(explain(con, name), step) == what
 
 
+def test_a_copy_of_a_near_duplicate_is_not_called_a_copy_of_the_survivor(tmp_path: Path):
+    docs = [
+        Doc("web/a#0"),
+        Doc("web/a#1", duplicate_of="web/a#0", similarity=0.8),
+        Doc("web/a#2", duplicate_of="web/a#0", similarity=0.8, kind="exact"),
+    ]
+    con = connect(write_folder(str(tmp_path), docs))
+    assert said(explain(con, "web/a#2"), "dedup") == ["copy of a near duplicate of web/a#0, similarity 0.800"]
+
+
 def test_a_cluster_lists_the_document_then_what_it_repeats_then_others_that_stay(
     con: duckdb.DuckDBPyConnection,
 ):
