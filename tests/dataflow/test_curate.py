@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from dataflow.curate import Curation, curate
+from dataflow.kernels.signatures import Unit, sign
 from dataflow.readers.source import Extract, Source
 from dataflow.signals.options import SignalOptions
 from dataflow.store.shards import plan_shards
@@ -43,3 +45,30 @@ def test_lists_are_held_against_the_url_as_it_came_and_what_is_stored_is_scrubbe
     curate(shard, curation, store)
     (row,) = store.read_table(f"signals/web/{shard.name}.parquet").to_pylist()
     assert (row["url_domain_listed"], row["url"], row["url_host"]) == (listed, stored_url, stored_host)
+
+
+@pytest.mark.parametrize(("unit", "shingle"), [("words", 5), ("characters", 24)])
+def test_signatures_are_of_the_text_as_stored_in_the_unit_asked_for(
+    tmp_path: Path, unit: Unit, shingle: int
+) -> None:
+    text = "Write to me@example.org about the quick brown fox and the lazy dog that sleeps."
+    (tmp_path / "in.jsonl").write_text(json.dumps({"text": text}))
+    source = Source(name="web", path=str(tmp_path / "in.jsonl"))
+    curation = Curation(
+        source=source,
+        extract=Extract(),
+        transforms=(),
+        pii=Pii(),
+        signals=(),
+        options=SignalOptions(),
+        permutations=8,
+        shingle=shingle,
+        unit=unit,
+    )
+    store = Storage(str(tmp_path / "out"))
+    (shard,) = plan_shards(source, 1 << 20)
+    curate(shard, curation, store)
+    (row,) = store.read_table(f"documents/web/{shard.name}.parquet").to_pylist()
+    assert "me@example.org" not in row["text"]
+    expected = sign(pa.array([row["text"]], pa.large_string()), 8, shingle, unit)
+    assert row["signature"] == expected.astype("<u8").tobytes()
