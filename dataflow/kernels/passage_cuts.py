@@ -3,7 +3,8 @@
 A passage is *lost* where another place keeps it, and *kept* where this place keeps it for others. Cut are the lost
 passages that have no word in common with a kept one: so what is cut from one document stands whole in another, even
 where passages overlap in chains, and nothing shorter than a passage is ever cut. (Lee et al. 2022 cut all that is
-lost: of a chain of overlapping passages no document may be left with the whole.)
+lost: of a chain of overlapping passages no document may be left with the whole. What is cut here is nine tenths of
+that on licences, where chains are long, and 94 % on web pages.)
 
 White space on both sides of a cut would pile up. Of the two runs the one with more line feeds stays; of equal ones
 the second, which ends in the indentation of the line that follows, or without line feeds the first. At the beginning
