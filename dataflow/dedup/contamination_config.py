@@ -46,7 +46,7 @@ class EvaluationSet(Config):
 class Decontaminate(Config):
     """Which documents are taken out because they hold items of evaluation sets."""
 
-    sets: list[str | EvaluationSet] = Field(min_length=1)
+    sets: list[EvaluationSet | str] = Field(min_length=1)
     """Evaluation sets: a path or glob (each file is a set, named after it), or an object with named fields."""
 
     ngram: int = Field(default=13, ge=1, le=128)
@@ -76,7 +76,7 @@ class Decontaminate(Config):
 
     @field_validator("sets")
     @classmethod
-    def _no_empty_path(cls, sets: list[str | EvaluationSet]) -> list[str | EvaluationSet]:
+    def _no_empty_path(cls, sets: list[EvaluationSet | str]) -> list[str | EvaluationSet]:
         if "" in sets:
             raise ValueError("an empty path: name a file, a folder or a glob")
         return sets

@@ -10,6 +10,9 @@ import yaml
 from outputs import made_since, manifests
 
 import dataflow as df
+from dataflow.errors import RecipeError
+from flows.recipe import parse_recipe
+from flows.recipe_check import check_recipe
 
 Line = Callable[..., None]
 
@@ -133,3 +136,24 @@ def test_what_is_cut_is_not_in_the_corpus(in_process: Line, planted: Path, copy:
     held = r"SELECT count(*) FROM corpus WHERE regexp_matches(lower(text), 'made\s+the\s+capital\s+of')"
     assert ask(copy, held) == [(0,)]
     assert ask(copy, held.replace("corpus", "documents")) == [(len(HELD),)]
+
+
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        ({"sets": ["a.jsonl"], "ngrm": 8}, 'decontaminate.ngrm: unknown key "ngrm". Did you mean "ngram"?'),
+        (
+            {"sets": [{"name": "a", "path": "x", "promt": ["q"]}]},
+            'unknown key "promt". Did you mean "prompt"?',
+        ),
+        ({"sets": [{"path": "x"}]}, "decontaminate.sets.0.name: this key is needed"),
+        ({"sets": []}, "decontaminate.sets: list should have at least 1 item"),
+        ({"ngram": 13}, "decontaminate.sets: this key is needed"),
+        ({"sets": ["/gone/*.jsonl"]}, 'no file matches "/gone/*.jsonl"'),
+    ],
+)
+def test_a_wrong_section_is_refused_before_any_work(section: dict[str, object], says: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        recipe = parse_recipe({"sources": [{"name": "a", "path": "x"}], "decontaminate": section}, "r.yaml")
+        check_recipe(recipe, ["decontaminate"])
+    assert says in str(error.value)
