@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dataflow.kernels.likeness import Levels
 
 _NO_END = np.int64(1) << 62
+_MATES = np.int64(100)  # that one is compared with in a bucket, at each of some 25 levels above the first
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _gone_by_component(
 
     Two that stay under greedy decisions are not alike, which saves comparing them here; ``greedily`` are those.
     """
-    from dataflow.kernels.survivors import MATES, join_alike, roots
+    from dataflow.kernels.survivors import join_alike, roots
 
     n = len(survivor)
     thresholds = (steps.needed, steps.reached, steps.numerators, steps.denominators)
@@ -112,7 +113,7 @@ def _gone_by_component(
             offsets,
             members,
             forest,
-            np.int64(MATES),
+            _MATES,
         )
         n_capped = max(n_capped, more)
         gone |= ((roots(forest) != np.arange(n)) & ~group.earlier).astype(np.int64) << level
