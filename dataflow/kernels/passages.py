@@ -34,6 +34,7 @@ from dataflow.kernels.characters import (
     TERMINAL_ALONE,
 )
 from dataflow.kernels.utf8 import decode
+from dataflow.kernels.words import OFFSET, SHIFT, STEP, hash_spaceless, mix
 
 KINDS = ("line", "paragraph", "sentences", "substring")
 """Kinds of passages, by number; where passages overlap the lower number gives the cut its name."""
@@ -44,9 +45,6 @@ GROUP_DOCUMENTS = 4096
 Integers = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
-_OFFSET, _STEP = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a, as scan hashes words
-_MIX_1, _MIX_2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)  # the finaliser of MurmurHash3
-_SHIFT = np.uint64(33)
 _TEXT_STEP = np.uint64(0x9E3779B97F4A7C15)
 _RUN_STEP = np.uint64(0x9FB21C651E98DF25)
 
@@ -144,13 +142,6 @@ def _groups(offsets: Offsets) -> Iterator[tuple[int, int]]:
 
 
 @njit(nogil=True, cache=True)
-def _mix(h):  # type: ignore[no-untyped-def]
-    h = (h ^ (h >> _SHIFT)) * _MIX_1
-    h = (h ^ (h >> _SHIFT)) * _MIX_2
-    return h ^ (h >> _SHIFT)
-
-
-@njit(nogil=True, cache=True)
 def _read(data, offsets, table, starts, word_hash, word_start, word_length, lines, sentences):  # type: ignore[no-untyped-def]
     """Words, lines (begin, end, first word, whether a blank line is before) and sentences (begin, end, first word).
 
@@ -195,9 +186,9 @@ def _read(data, offsets, table, starts, word_hash, word_start, word_length, line
                 continue
             begin = i
             if DIGIT <= kind <= LETTER:
-                h = _OFFSET
+                h = OFFSET
                 while True:
-                    h = (h ^ np.uint64(point ^ entry >> LOWER_SHIFT)) * _STEP
+                    h = (h ^ np.uint64(point ^ entry >> LOWER_SHIFT)) * STEP
                     i += size
                     if i == end:
                         break
@@ -217,16 +208,16 @@ def _read(data, offsets, table, starts, word_hash, word_start, word_length, line
                     after_entry = np.int64(table[after])
                     if not DIGIT <= after_entry & KIND <= LETTER:
                         break
-                    h = (h ^ np.uint64(point)) * _STEP
+                    h = (h ^ np.uint64(point)) * STEP
                     i += size
                     point, size, entry = after, after_size, after_entry
                 entry = np.int64(0)  # of what follows the word, which is looked at in the next turn
-                word_hash[n_words], word_start[n_words], word_length[n_words] = _mix(h), begin, i - begin
+                word_hash[n_words], word_start[n_words], word_length[n_words] = mix(h), begin, i - begin
                 n_words += 1
                 open_sentence = True
             elif kind == SPACELESS:
                 i += size
-                word_hash[n_words] = _mix((_OFFSET ^ np.uint64(point)) * _STEP)
+                word_hash[n_words] = hash_spaceless(point)
                 word_start[n_words], word_length[n_words] = begin, size
                 n_words += 1
                 open_sentence = True
@@ -269,7 +260,7 @@ def _hash_text(data, i, end, table, h):  # type: ignore[no-untyped-def]
             h = (h ^ np.uint64(32)) * _TEXT_STEP
             space = False
         h = (h ^ np.uint64(point ^ entry >> LOWER_SHIFT)) * _TEXT_STEP
-        h ^= h >> _SHIFT
+        h ^= h >> SHIFT
     return h
 
 
@@ -300,7 +291,7 @@ def _list(
                 n_words = (lines[line + 1, 2] if line + 1 < last else last_word) - lines[line, 2]
                 if n_words >= line_words:
                     kinds[n] = 0
-                    hashes[n] = _mix(_hash_text(data, lines[line, 0], lines[line, 1], table, np.uint64(1)))
+                    hashes[n] = mix(_hash_text(data, lines[line, 0], lines[line, 1], table, np.uint64(1)))
                     listed[0, n], listed[1, n] = lines[line, 0], lines[line, 1]
                     listed[2, n], listed[3, n] = lines[line, 2], n_words
                     n += 1
@@ -314,7 +305,7 @@ def _list(
                 n_words = (lines[line, 2] if line < last else last_word) - lines[begin, 2]
                 if n_words >= paragraph_words:
                     kinds[n] = 1
-                    hashes[n] = _mix(
+                    hashes[n] = mix(
                         _hash_text(data, lines[begin, 0], lines[line - 1, 1], table, np.uint64(2))
                     )
                     listed[0, n], listed[1, n] = lines[begin, 0], lines[line - 1, 1]
@@ -323,7 +314,7 @@ def _list(
         if sentence_words > 0:
             first, last = starts[2, document], starts[2, document + 1]
             for sentence in range(first, last):
-                sentence_hash[sentence] = _mix(
+                sentence_hash[sentence] = mix(
                     _hash_text(data, sentences[sentence, 0], sentences[sentence, 1], table, np.uint64(3))
                 )
             for sentence in range(first, last - span + 1):
@@ -334,7 +325,7 @@ def _list(
                     h = np.uint64(0)
                     for k in range(sentence, after):
                         h = h * _RUN_STEP + sentence_hash[k]
-                    hashes[n] = _mix(h)
+                    hashes[n] = mix(h)
                     listed[0, n], listed[1, n] = sentences[sentence, 0], sentences[after - 1, 1]
                     listed[2, n], listed[3, n] = sentences[sentence, 2], n_words
                     n += 1
@@ -356,7 +347,7 @@ def _hash_runs(word_of, word_hash, words):  # type: ignore[no-untyped-def]
             h = h * _RUN_STEP + word_hash[i]
         for i in range(first, last - words + 1):
             gone = word_hash[i]
-            word_hash[i] = _mix(h)
+            word_hash[i] = mix(h)
             if i + words < last:
                 h = h * _RUN_STEP + word_hash[i + words] - gone * power
 

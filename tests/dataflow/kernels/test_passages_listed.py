@@ -12,7 +12,7 @@ from plain_definition import words
 
 from dataflow.kernels import passages as kernels
 from dataflow.kernels.passages import KINDS, Wanted, hashes_of, passages
-from dataflow.kernels.text import _hash_word
+from dataflow.kernels.words import hash_word
 
 ALPHABET = "aAb'- .!?\n\t\r\"”)(1é…。」、東วำİΣ·-\u00a0\u0301#"
 ANY = st.characters(max_codepoint=0x1FFFF, exclude_categories=["Cs", "Cn"])
@@ -71,7 +71,7 @@ def test_words_are_those_of_the_scan(texts):
     for group in passages(pa.array(texts, pa.large_string()), Wanted(line_words=1)):
         bounds = group.word_of.tolist()
         found += [group.word_hash[first:last].tolist() for first, last in pairwise(bounds)]
-    assert found == [[_hash_word(word.text) for word in words(text)] for text in texts]
+    assert found == [[hash_word(word.text) for word in words(text)] for text in texts]
 
 
 @given(TEXTS, st.integers(1, 4))
