@@ -52,6 +52,11 @@ QUESTIONS = {
         [],
     ),
     "a rule left out": ({}, ["fineweb_punctuation_lines"]),
+    "a higher similarity": ({"dedup.similarity": "0.8"}, []),
+    "that and one threshold": (
+        {"dedup.similarity": "0.8", "language_score": "language_score >= 0.8"},
+        [],
+    ),
 }
 
 
@@ -88,7 +93,9 @@ def ask(folder: Path, replaced: dict[str, str], dropped: list[str]) -> None:
     """The question as a notebook would put it, opening the catalog included."""
     with connect(folder) as con:
         before = rules_as_written(con)
-        whatif(con, before, changed_rules(before, replaced, dropped, con))
+        rules = {name: sql for name, sql in replaced.items() if name != "dedup.similarity"}
+        alike = float(replaced["dedup.similarity"]) if "dedup.similarity" in replaced else None
+        whatif(con, before, changed_rules(before, rules, dropped, con), alike=alike)
 
 
 def _timed(call) -> tuple[float, float]:
@@ -229,16 +236,19 @@ def _dedup(store: Storage, random: np.random.Generator) -> Made:
     ids, cluster = ids[by], cluster[by]
     starts = np.r_[0, ends[:-1]]
     survivor, size = ids[starts[cluster]], np.diff(ends, prepend=0)[cluster]
+    similarity = np.where(random.random(len(ids)) < 0.3, 1.0, random.uniform(0.7, 1, len(ids)))
+    bits = np.clip(np.floor((similarity - 0.7) * 100), 0, 25).astype(np.int64)
+    levels = np.where(similarity == 1, -1, 2 ** (bits + 1) - 1)
     columns = {
         "id": ids,
         "survivor": survivor,
         "cluster": survivor,
         "cluster_size": size,
-        "similarity": np.where(ids == survivor, 1.0, 0.9).astype(np.float32),
-        "kind": np.where(random.random(len(ids)) < 0.3, "exact", "near"),
+        "similarity": np.where(ids == survivor, 1.0, similarity).astype(np.float32),
+        "kind": np.where(similarity == 1, "exact", "near"),
         "removed": ids != survivor,
         "earlier": pa.nulls(len(ids), pa.string()),
-        "levels": np.where(ids == survivor, 0, -1),
+        "levels": np.where(ids == survivor, 0, levels),
     }
     output = "decisions/dedup/part-00000.parquet"
     rows_of = pa.table({name: pa.array(columns[name], DEDUP.field(name).type) for name in DEDUP.names})

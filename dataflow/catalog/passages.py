@@ -113,7 +113,8 @@ def cuts_table(cuts: Cuts | None, text: str) -> Table:
         rows.append((span["kind"], span["length"], beginning(passage)))
     shown = f" (first {LISTED} of {len(cuts.spans):,})" if len(cuts.spans) > LISTED else ""
     done = "Cut from it" if cuts.applied else "Repeated in it (only annotated)"
-    return Table(f"{done}; {cuts.survivor} keeps most of it{shown}", columns, tuple(rows))
+    most = "most of it" if len(cuts.spans) > 1 else "it"
+    return Table(f"{done}; {cuts.survivor} keeps {most}{shown}", columns, tuple(rows))
 
 
 def keeps_table(con: duckdb.DuckDBPyConnection, name: str) -> Table:
@@ -134,7 +135,7 @@ def hits_table(hits: Sequence[Hit]) -> Table:
     rows = tuple((hit.set, hit.item, hit.part, hit.overlap, hit.n_grams, hit.action) for hit in hits)
     columns = ("set", "item", "part", "overlap_share", "n_grams", "action")
     shown = f" (first {LISTED} of {len(rows):,})" if len(rows) > LISTED else ""
-    return Table(f"Contaminated by{shown}", columns, rows[:LISTED])
+    return Table(f"Items of evaluation sets in it{shown}", columns, rows[:LISTED])
 
 
 def beginning(text: str, n_characters: int = _BEGINNING) -> str:

@@ -58,9 +58,9 @@ def sample(
     asked = [one for one in rules if rule in (None, one.name)]
     ids = [row["id"] for row in drawn]
     judged = judge(con, ids, asked)
-    texts = read_texts(con, ids, TEXT_CHARACTERS)
-    raws = _raws(con, [row["id"] for row in drawn if row["fate"] in ("quarantined", "skipped")])
     said = _Said.of(con, drawn)
+    texts = _texts(con, drawn, said)
+    raws = _raws(con, [row["id"] for row in drawn if row["fate"] in ("quarantined", "skipped")])
     return [_sample(row, rule, judged.get(row["id"], []), texts, raws, said, width) for row in drawn]
 
 
@@ -69,7 +69,7 @@ def show_sample(con: duckdb.DuckDBPyConnection, entry: dict[str, Any], judgement
     ids = [entry["id"]]
     raws = _raws(con, ids) if entry["fate"] in ("quarantined", "skipped") else {}
     said = _Said(hits_of(con, ids), cuts_of(con, ids), {}, {})
-    return _sample(entry, None, judgements, read_texts(con, ids, TEXT_CHARACTERS), raws, said, WIDTH)
+    return _sample(entry, None, judgements, _texts(con, [entry], said), raws, said, WIDTH)
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,13 @@ def verdict(judgement: Judgement) -> str:
     """``min_words: n_words = 3, keep n_words >= 20``."""
     values = shown_values(judgement)
     return f"{judgement.rule}: {values}{', ' if values else ''}keep {judgement.keep}"
+
+
+def _texts(con: duckdb.DuckDBPyConnection, entries: Sequence[dict[str, Any]], said: _Said) -> dict[str, str]:
+    """Texts to be shown; a conversation in which something is marked as it was searched, without roles."""
+    texts = read_texts(con, [entry["id"] for entry in entries], TEXT_CHARACTERS)
+    searched = [entry["id"] for entry in entries if entry["stage"] == "instruct" and entry["id"] in said.hits]
+    return texts | read_texts(con, searched, TEXT_CHARACTERS, roles=False)
 
 
 def _drawn(

@@ -9,11 +9,14 @@ from dataflow.catalog.judge import among
 NO_TEXT = "(its text was not kept: keep_dropped is false in the recipe)"
 
 
-def read_texts(con: duckdb.DuckDBPyConnection, ids: Sequence[str], n_characters: int) -> dict[str, str]:
-    """The texts of documents or conversations, at most their first characters."""
+def read_texts(
+    con: duckdb.DuckDBPyConnection, ids: Sequence[str], n_characters: int, roles: bool = True
+) -> dict[str, str]:
+    """The texts of documents or conversations, at most their first characters; without roles, as they are searched."""
     if not ids:
         return {}
-    turns = "list_transform(messages, lambda one: one.role || ': ' || one.content)"
+    role = "one.role || ': ' || " if roles else ""
+    turns = f"list_transform(messages, lambda one: {role}coalesce(one.content, ''))"
     conversation = f"array_to_string({turns}, chr(10))"
     rows = con.execute(
         f"""

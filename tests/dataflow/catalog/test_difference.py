@@ -1,6 +1,7 @@
 """How one text differs from another: as examples, and what holds of any two texts."""
 
 import io
+import re
 
 import pytest
 from hypothesis import given
@@ -104,6 +105,16 @@ def test_each_side_of_a_difference_is_its_text(before: list[str], after: list[st
     for side, text in zip("-+", texts, strict=True):
         read = [piece.text for line in found.lines for piece in line.pieces if piece.side in ("=", side)]
         assert not found.lines or "".join("".join(read).split()) == "".join(text.split())
+
+
+def test_on_a_terminal_colours_stand_for_brackets(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    out = io.StringIO()
+    show_difference(difference("one two three", "one six three"), file=out)
+    assert "\x1b[" in out.getvalue()
+    assert "[-" not in re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
 
 
 def test_what_steers_a_terminal_does_not_reach_it():

@@ -4,8 +4,9 @@ import io
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
-from made_folder import Doc, write_folder
+from made_folder import Doc, write_folder, write_instructions
 
 from dataflow import connect
 from dataflow.catalog import duplicates
@@ -13,6 +14,8 @@ from dataflow.catalog.explain import Explanation, explain
 from dataflow.catalog.passages import places
 from dataflow.catalog.render import show
 from dataflow.catalog.sample import sample
+from dataflow.store.documents import CONTAMINATION
+from dataflow.store.storage import Storage
 
 TEXT = "Über allem Ruh.\nThe committee met on Monday.\nWhat is the capital of France? Paris.\n"
 LINE = "The committee met on Monday.\n"
@@ -145,6 +148,19 @@ def test_the_passage_of_an_evaluation_set_is_marked(con: duckdb.DuckDBPyConnecti
     )
     assert story.marked == ["what it has of quiz"]
     assert [line.text[mark.start : mark.end] for line in story.lines for mark in line.marks] == ["Über"[:3]]
+
+
+def test_the_passage_is_marked_in_a_conversation_as_it_was_searched(tmp_path: Path):
+    store = Storage(str(tmp_path))
+    write_instructions(
+        store, [Doc("chat/a#0", "So it is Paris, said he.")]
+    )  # after a question mark of its own
+    row = {"id": "chat/a#0", "set": "quiz", "item": "1", "overlap": 1.0, "n_grams": 3, "action": "drop"}
+    span = {"start": len("?\nSo it is "), "length": len("Paris")}
+    hits = pa.Table.from_pylist([row | {"spans": [span]}], CONTAMINATION)
+    store.write_table("instructions/decisions/contamination/chat/part.parquet", hits)
+    story = explain(connect(store), "chat/a#0")
+    assert [line.text[mark.start : mark.end] for line in story.lines for mark in line.marks] == ["Paris"]
 
 
 def test_places_in_bytes_become_places_in_characters_and_touching_ones_one():
