@@ -14,7 +14,7 @@ import xxhash
 VERSION = 1
 """Raise when the key of some URL changes."""
 
-_PARTS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://([^/?#]*))?([^?#]*)(\?[^#]*)?")
+_PARTS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://([^/?]*))?([^?]*)(\?.*)?", re.DOTALL)
 _DEFAULT_PORT = {"http": ":80", "https": ":443", "ftp": ":21", "ws": ":80", "wss": ":443"}
 
 
@@ -27,10 +27,12 @@ def url_keys(urls: pa.StringArray) -> pa.FixedSizeBinaryArray:
 
 def normalise(url: str) -> str:
     """The URL that is hashed; blank where ``url`` is."""
-    url = url.strip()
+    url = url.partition("#")[0].strip()
     if (found := _PARTS.match(url)) is None or found[2] is None:
-        return url.partition("#")[0]
+        return url
     scheme, authority, path, query = found[1].lower(), found[2], found[3], found[4] or ""
     user, at, host = authority.rpartition("@")
-    host = host.lower().removesuffix(_DEFAULT_PORT.get(scheme, ":")).removesuffix(":")
+    host, port = host.lower(), _DEFAULT_PORT.get(scheme, ":")
+    while host.endswith((":", port)):
+        host = host.removesuffix(":").removesuffix(port)
     return f"{scheme}://{user}{at}{host}{path or '/'}{query}"

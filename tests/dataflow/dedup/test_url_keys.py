@@ -25,6 +25,7 @@ def keys(*given: str | None) -> list[bytes | None]:
         ("http://example.com:/a", "http://example.com/a", True),  # a port that is not written
         ("https://example.com/a#top", "https://example.com/a", True),
         ("https://example.com/#", "https://example.com", True),
+        ("https://example.com/a #top", "https://example.com/a", True),
         (" https://example.com/a\n", "https://example.com/a", True),
         ("https://[2001:DB8::1]:443/", "https://[2001:db8::1]", True),
         ("https://example.com:8443/a", "https://example.com/a", False),
