@@ -125,51 +125,57 @@ def measured(source: Input, warm: Input, folder: Path) -> dict[str, float]:
     return answer
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What one side took for an input."""
+
+    tool: str
+    source: Input
+    seconds: tuple[float, float, float]  # of CPU: signatures, finding duplicates, writing what is kept
+    kept: int
+    peak: float  # MB
+
+    @property
+    def speed(self) -> float:
+        """Megabytes of text a CPU second."""
+        return self.source.megabytes / sum(self.seconds)
+
+
 def compare(documents: Path, sizes: list[float], peer: str | None, peer_megabytes: float) -> Table:
-    """A row for each size of ours, and for the peer once."""
-    shown = Table(title="Near-dedup, JSONL in, kept documents out; CPU seconds of one core")
-    columns = (
-        "",
-        "documents",
-        "MB of text",
-        "signatures",
-        "dedup",
-        "kept out",
-        "all",
-        "MB a CPU s",
-        "ratio",
-        "kept",
-        "peak MB",
-    )
-    for name in columns:
-        shown.add_column(name, justify="left" if not name else "right")
+    """A row for each size of ours, and one for the peer."""
+    found = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        theirs = 0.0
-        if peer:
-            source = drawn(documents, peer_megabytes, folder / "peer.jsonl")
-            asked = {"documents": str(source.path), "folder": str(folder / "theirs")}
-            answer = run_peer(peer, "peer_dedup.py", asked)
-            s = answer["seconds"]
-            theirs = source.megabytes / sum(s.values())
-            shown.add_row(
-                "datatrove", f"{source.documents:,}", f"{source.megabytes:,.0f}", f"{s['signatures']:,.1f}",
-                f"{s['buckets'] + s['cluster']:,.1f}", f"{s['filter']:,.1f}", f"{sum(s.values()):,.1f}",
-                f"{theirs:.3f}", "1", f"{answer['kept']:,}", f"{answer['peak']:,.0f}",
-            )  # fmt: skip
-            shutil.rmtree(folder / "theirs")
         warm = drawn(documents, 1, folder / "warm.jsonl")
         for size in sizes:
             source = drawn(documents, size, folder / "ours.jsonl")
             a = measured(source, warm, folder / "ours")
-            total = a["signatures"] + a["dedup"] + a["writing"]
-            speed = source.megabytes / total
-            shown.add_row(
-                "dataflow", f"{source.documents:,}", f"{source.megabytes:,.0f}", f"{a['signatures']:,.1f}",
-                f"{a['dedup']:,.1f}", f"{a['writing']:,.1f}", f"{total:,.1f}", f"{speed:.1f}",
-                f"{speed / theirs:,.0f}" if theirs else "-", f"{a['kept']:,}", f"{a['peak']:,.0f}",
-            )  # fmt: skip
+            taken = (a["signatures"], a["dedup"], a["writing"])
+            found.append(Measured("dataflow", source, taken, round(a["kept"]), a["peak"]))
             shutil.rmtree(folder / "ours")
+            console.print(f"{source.megabytes:,.0f} MB: {found[-1].speed:.2f} MB a CPU second")
+        if peer:
+            source = drawn(documents, peer_megabytes, folder / "peer.jsonl")
+            asked = {"documents": str(source.path), "folder": str(folder / "theirs")}
+            b = run_peer(peer, "peer_dedup.py", asked)
+            s = b["seconds"]
+            taken = (s["signatures"], s["buckets"] + s["cluster"], s["filter"])
+            found.append(Measured("datatrove", source, taken, b["kept"], b["peak"]))
+    return _table(found)
+
+
+def _table(found: list[Measured]) -> Table:
+    shown = Table(title="Near-dedup, JSONL in, kept documents out; CPU seconds of one core")
+    figures = ("documents", "MB of text", "signatures", "dedup", "kept out", "all", "MB a CPU s", "times")
+    for name in ("", *figures, "kept", "peak MB"):
+        shown.add_column(name, justify="left" if not name else "right")
+    theirs = next((one.speed for one in found if one.tool == "datatrove"), None)
+    for one in found:
+        shown.add_row(
+            one.tool, f"{one.source.documents:,}", f"{one.source.megabytes:,.0f}",
+            *(f"{seconds:,.1f}" for seconds in (*one.seconds, sum(one.seconds))), f"{one.speed:.3g}",
+            f"{one.speed / theirs:.0f}" if theirs else "-", f"{one.kept:,}", f"{one.peak:,.0f}",
+        )  # fmt: skip
     return shown
 
 
