@@ -3,7 +3,8 @@
 Every part is a program of its own, in a process of its own; run alone it says more of what it can::
 
     export DATAFLOW_PEER_PYTHON=peer/bin/python                      # datatrove, see peer.py
-    python -m benchmarks.dedup mixed.jsonl --folder /large/disk      # an hour and a half, 17 GB of disk
+    export DATAFLOW_SIGNATURE_PEER_PYTHON=signatures/bin/python      # see dedup_signatures.py
+    python -m benchmarks.dedup mixed.jsonl --folder /large/disk      # half an hour, 17 GB of disk
     python -m benchmarks.dedup mixed.jsonl --small                   # some minutes, figures of no account
 
 ``mixed.jsonl`` has documents of many languages with the fields ``text`` and, for recall by language, ``lang``; 1 GB of
@@ -20,10 +21,9 @@ def parts(documents: str, folder: str | None, small: bool) -> dict[str, list[str
     """Arguments of each part, by its name."""
     sizes = ["10"] if small else ["100", "1000"]
     scale = ["--documents", *(["1e5", "3e5"] if small else ["1e6", "3e6", "1e7"])]
-    if small:
-        scale += ["--figures", "/dev/null"]
+    scale += ["--figures", "/dev/null"] if small else ["--page"]
     return {
-        "signatures": ["--documents", documents],
+        "signatures": ["--documents", documents, "--megabytes", "1" if small else "10"],
         "whole": [documents, "--megabytes", *sizes, "--peer-megabytes", "2" if small else "100"],
         "recall": ["--documents", documents, *(["--pairs", "40", "--rounds", "1"] if small else [])],
         "scale": [*scale, *(["--folder", folder] if folder else [])],
