@@ -21,8 +21,9 @@ from numba import njit
 from dataflow.kernels import characters
 from dataflow.kernels.arrow import Bytes, Offsets, buffers
 from dataflow.kernels.characters import DIGIT, JOINER, KIND, LETTER, LOWER_SHIFT, MARK, SPACELESS, SYMBOL
-from dataflow.kernels.eight import CASE, HIGH, digits, letters, load_eight, trailing_zeros
+from dataflow.kernels.eight import HIGH, digits, letters, load_eight, trailing_zeros
 from dataflow.kernels.utf8 import decode
+from dataflow.kernels.words import MIX_1, MIX_2, OFFSET, SHIFT, STEP, hash_eight, hash_spaceless, mix
 
 Hashes = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
@@ -35,9 +36,6 @@ _PARTING = "-\u2010\u2011"  # hyphens: other joiners are passed over
 _BITS_A_RUN = 16
 _ROOM = 4096  # hits, at first
 
-_OFFSET, _STEP = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a, one step a character
-_MIX_1, _MIX_2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)  # the finaliser of MurmurHash3
-_SHIFT = np.uint64(33)
 _BASE = np.uint64(0x9FB21C651E98DF25)  # odd: no power of it loses a bit
 _ONE, _LAST = np.uint64(1), np.uint64(63)
 
@@ -138,18 +136,11 @@ def _table() -> npt.NDArray[np.uint32]:
 
 
 @njit(nogil=True, cache=True)
-def _mix(h):  # type: ignore[no-untyped-def]
-    h = (h ^ (h >> _SHIFT)) * _MIX_1
-    h = (h ^ (h >> _SHIFT)) * _MIX_2
-    return h ^ (h >> _SHIFT)
-
-
-@njit(nogil=True, cache=True)
 def _key(polynomial, size):  # type: ignore[no-untyped-def]
     """Runs of different lengths do not share keys; the highest bits are the best mixed ones."""
     h = polynomial + np.uint64(size)
-    h = (h ^ (h >> _SHIFT)) * _MIX_1
-    return (h ^ (h >> _SHIFT)) * _MIX_2
+    h = (h ^ (h >> SHIFT)) * MIX_1
+    return (h ^ (h >> SHIFT)) * MIX_2
 
 
 @njit(nogil=True, cache=True)
@@ -163,7 +154,7 @@ def _read_block(data, i, end, table, n, most, hashes, starts, ends):  # type: ig
         entry = np.int64(table[point])
         kind = entry & KIND
         if kind == SPACELESS:
-            hashes[n] = _mix((_OFFSET ^ np.uint64(point)) * _STEP)
+            hashes[n] = hash_spaceless(point)
             starts[n] = i
             i += size
             ends[n] = i
@@ -173,21 +164,17 @@ def _read_block(data, i, end, table, n, most, hashes, starts, ends):  # type: ig
             i += size
             continue
         starts[n] = i
-        h = _OFFSET
+        h = OFFSET
         while True:
             if size == 1 and i + 8 <= end:
                 # as many ASCII letters and digits as begin the next eight bytes, one at least
                 eight = load_eight(data, i)
                 others = ~(letters(eight) | digits(eight)) & HIGH
                 count = trailing_zeros(others) >> 3
-                lower = eight | CASE
-                for k in range(8):
-                    step = (h ^ (lower & np.uint64(0xFF))) * _STEP
-                    lower >>= np.uint64(8)
-                    h = step if k < count else h
+                h = hash_eight(h, eight, count)
                 i += count
             else:
-                h = (h ^ np.uint64(point ^ entry >> LOWER_SHIFT)) * _STEP
+                h = (h ^ np.uint64(point ^ entry >> LOWER_SHIFT)) * STEP
                 i += size
             if i >= end:
                 break
@@ -210,7 +197,7 @@ def _read_block(data, i, end, table, n, most, hashes, starts, ends):  # type: ig
                 break
             i += size
             point, size, entry = after, after_size, after_entry
-        hashes[n] = _mix(h)
+        hashes[n] = mix(h)
         ends[n] = i
         n += 1
     return i, n
@@ -255,8 +242,8 @@ def _fill(keys, beginnings, filter_, table, numbers):  # type: ignore[no-untyped
     mask, places = np.uint64(table.shape[0] - 1), np.uint64(filter_.shape[0] - 1)
     for number in range(keys.shape[0]):
         key = keys[number]
-        filter_[(beginnings[number] >> _SHIFT) & places] |= _bits(beginnings[number])
-        slot = (key >> _SHIFT) & mask
+        filter_[(beginnings[number] >> SHIFT) & places] |= _bits(beginnings[number])
+        slot = (key >> SHIFT) & mask
         while numbers[slot] >= 0:
             slot = (slot + _ONE) & mask
         table[slot], numbers[slot] = key, number
@@ -266,7 +253,7 @@ def _fill(keys, beginnings, filter_, table, numbers):  # type: ignore[no-untyped
 def _look_up(key, keys, numbers):  # type: ignore[no-untyped-def]
     """The number of the run with a key, or -1."""
     mask = np.uint64(keys.shape[0] - 1)
-    slot = (key >> _SHIFT) & mask
+    slot = (key >> SHIFT) & mask
     while numbers[slot] >= 0 and keys[slot] != key:
         slot = (slot + _ONE) & mask
     return numbers[slot]
@@ -309,7 +296,7 @@ def _find(
             for word in range(max(0, done)):
                 key = _key(prefix[word + begin] - prefix[word] * power, begin)
                 bits = _bits(key)
-                if filter_[(key >> _SHIFT) & places] & bits != bits:
+                if filter_[(key >> SHIFT) & places] & bits != bits:
                     continue
                 for s in range(sizes.shape[0]):
                     after = word + sizes[s]

@@ -1,7 +1,7 @@
 """What the hash of a word is: one step of FNV-1a for each character in lower case, then a finaliser.
 
-Two kernels read words: ``text`` counts much besides, ``units`` does nothing else and is faster. Both must give a word
-the same hash, so what a hash is stands here.
+Several kernels read words: ``text`` counts much besides, ``units`` does nothing else and is faster, ``passages`` and
+``word_runs`` note where they stand. All must give a word the same hash, so what a hash is stands here.
 """
 
 import numpy as np
