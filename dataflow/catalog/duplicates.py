@@ -16,6 +16,7 @@ LARGEST = 10
 _REPEATS = (
     "(id <> survivor OR earlier IS NOT NULL)"  # not itself a survivor; ids of earlier corpora may be the same
 )
+_BY_MEANING = "kind = 'semantic' AS by_meaning"  # a document may be the first of a cluster of either sort
 _SIZES = """(
     SELECT id, n_bytes FROM stored.documents UNION ALL SELECT id, n_bytes FROM stored.instructions_documents
 )"""
@@ -40,7 +41,7 @@ def duplicates(con: duckdb.DuckDBPyConnection) -> Table:
             CASE WHEN grouping(source) = 1 THEN 'all' ELSE source END AS source, kind,
             count(*) AS documents, count(*) FILTER (removed) AS removed,
             coalesce(sum(n_bytes) FILTER (removed), 0)::BIGINT AS bytes_removed,
-            count(DISTINCT cluster) AS clusters, max(cluster_size) AS largest_cluster,
+            count(DISTINCT (cluster, kind = 'semantic')) AS clusters, max(cluster_size) AS largest_cluster,
             round(avg(similarity), 3) AS mean_similarity,
             count(*) FILTER (earlier IS NOT NULL) AS of_earlier_corpora
         FROM (SELECT *, split_part(id, '/', 1) AS source FROM duplicates WHERE {_REPEATS})
@@ -56,16 +57,16 @@ def largest_clusters(con: duckdb.DuckDBPyConnection, most: int = LARGEST) -> Tab
     """The clusters of most documents, each by its first document in survivor order and how that one begins."""
     sql = f"""
         WITH largest AS (
-            SELECT cluster, max(cluster_size) AS documents FROM duplicates
-            GROUP BY cluster ORDER BY documents DESC, cluster LIMIT {int(most)}
+            SELECT cluster, {_BY_MEANING}, max(cluster_size) AS documents FROM duplicates
+            GROUP BY cluster, by_meaning ORDER BY documents DESC, cluster, by_meaning LIMIT {int(most)}
         )
         SELECT
             documents, count(*) FILTER (NOT removed) AS kept,
             list(DISTINCT kind ORDER BY kind) FILTER ({_REPEATS}) AS kinds,
             list(DISTINCT split_part(id, '/', 1) ORDER BY split_part(id, '/', 1)) AS sources,
             cluster AS first_document
-        FROM duplicates JOIN largest USING (cluster)
-        GROUP BY documents, cluster ORDER BY documents DESC, cluster
+        FROM (SELECT *, {_BY_MEANING} FROM duplicates) JOIN largest USING (cluster, by_meaning)
+        GROUP BY documents, cluster, by_meaning ORDER BY documents DESC, cluster, by_meaning
     """
     found = ask(con, sql)
     texts = read_texts(con, [row[-1] for row in found.rows], 400)

@@ -14,6 +14,7 @@ from made_folder import STEPS, Doc, make, write_folder
 from dataflow import connect
 from dataflow.catalog.check import check
 from dataflow.catalog.conservation import violations
+from dataflow.catalog.duplicates import duplicates, largest_clusters
 from dataflow.store.documents import CONTAMINATION, CUTS, DEDUP, DOCUMENTS
 from dataflow.store.manifest import Made
 from dataflow.store.storage import Storage
@@ -109,11 +110,18 @@ def test_bytes_out_are_those_that_stand_in_the_corpus(whole: Storage) -> None:
 
 
 def test_all_duplicates_of_documents_are_in_one_view(whole: Storage) -> None:
-    duplicates = connect(whole).table("duplicates")
-    assert "levels" not in duplicates.columns
-    kinds = duplicates.filter("removed").order("id").project("kind").fetchall()
+    table = connect(whole).table("duplicates")
+    assert "levels" not in table.columns
+    kinds = table.filter("removed").order("id").project("kind").fetchall()
     assert [kind for (kind,) in kinds] == ["near", "exact", "url", "semantic"]
     assert connect(whole).sql("SELECT id FROM cuts").fetchall() == [("web/a#4",), ("web/a#5",)]
+
+
+def test_clusters_of_the_same_first_document_by_likeness_and_by_meaning_are_two(whole: Storage) -> None:
+    con = connect(whole)
+    clusters = [row for row in largest_clusters(con).dicts() if row["first_document"] == "web/a#0"]
+    assert [(row["kinds"], row["kept"]) for row in clusters] == [(["near", "url"], 1), (["semantic"], 1)]
+    assert duplicates(con).dicts()[-1]["clusters"] == 3  # and that of a document of last year
 
 
 def test_duplicates_that_are_only_annotated_stay_whole(tmp_path: Path) -> None:
