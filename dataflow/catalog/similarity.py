@@ -20,6 +20,9 @@ from dataflow.errors import RecipeError
 TOP = 0.95
 """The highest similarity that ``dedup`` records."""
 
+MOST = 62
+"""Similarities that it records, bits of an integer: with a very low one of the run they end below ``TOP``."""
+
 KEYS = ("dedup.similarity", "dedup.near.similarity")
 """What the question is called; the second is the recipe's own name."""
 
@@ -43,7 +46,7 @@ class Levels:
     @property
     def values(self) -> list[float]:
         """From the one that dedup was run with, in hundredths."""
-        n = max(0, int((TOP - self.base) / _STEP + _CLOSE))
+        n = min(MOST - 1, max(0, int((TOP - self.base) / _STEP + _CLOSE)))
         return [round(self.base + bit * _STEP, 4) for bit in range(n + 1)]
 
     def beside(self, asked: float) -> list[float]:

@@ -19,6 +19,7 @@ from dataflow.dedup.exact import exact_hashes
 from dataflow.dedup.parts import DedupPart
 from dataflow.dedup.whole import deduplicate
 from dataflow.errors import DataflowError, RecipeError
+from dataflow.kernels.likeness import levels
 from dataflow.rules.config import Rules
 from dataflow.rules.evaluate import VERSION, Rule, filter_part
 from dataflow.store.manifest import Part, ensure, manifests
@@ -282,6 +283,13 @@ def test_hundredths_are_counted_from_the_similarity_of_the_run(tmp_path: Path):
     assert levels.bit(0.745) == 2
     with pytest.raises(RecipeError, match=r"The nearest are 0.725 and 0.735"):
         levels.bit(0.73)
+
+
+@given(st.integers(1, 1000))
+def test_similarities_that_can_be_asked_for_are_those_that_dedup_decides(thousandths: int):
+    base = thousandths / 1000
+    decided = [float(one) for one in levels(base, 112).similarities]
+    assert similarity.Levels(base, capped=0, annotated=False).values == pytest.approx(decided)
 
 
 @pytest.mark.parametrize(
