@@ -3,6 +3,8 @@
 Documents that stand for others by text or URL take part alone, and documents of less than a shingle not at all:
 those are compared exactly. A part's entries are in one file, from which the next round reads a partition at a time;
 how many partitions there are follows from the number of documents and the memory that a task may hold.
+
+Memory: the entries of one part, twice.
 """
 
 import math

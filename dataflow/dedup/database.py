@@ -48,10 +48,14 @@ def database(memory_limit: int) -> Iterator[duckdb.DuckDBPyConnection]:
                 ) from error
 
 
-def insert(connection: duckdb.DuckDBPyConnection, into: str, arrived: pa.Table) -> None:
-    """Rows of ``arrived`` into a table, by column names; columns it lacks are null."""
+def insert(connection: duckdb.DuckDBPyConnection, into: str, arrived: pa.Table, among: str = "") -> None:
+    """Rows of ``arrived`` into a table, by column names; columns it lacks are null.
+
+    With ``among`` only the rows whose ``rank`` is one of that table's.
+    """
     connection.register("arrived", arrived)
-    connection.execute(f"INSERT INTO {into} BY NAME FROM arrived")
+    chosen = f" SEMI JOIN {among} USING (rank)" if among else ""
+    connection.execute(f"INSERT INTO {into} BY NAME FROM arrived{chosen}")
     connection.unregister("arrived")
 
 

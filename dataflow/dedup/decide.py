@@ -144,9 +144,7 @@ def _look_up(connection: duckdb.DuckDBPyConnection, store: Storage, parts: Seque
                 pa.scalar(part.earlier.name if part.earlier else None, pa.string()), len(ids)
             ),
         }
-        connection.register("arrived", pa.table(ranked))
-        connection.execute("INSERT INTO names FROM arrived SEMI JOIN named USING (rank)")
-        connection.unregister("arrived")
+        insert(connection, "names", pa.table(ranked), among="named")
 
 
 def _as_decisions(store: Storage, part: DedupPart, decided: pa.Table, config: Dedup) -> pa.Table:

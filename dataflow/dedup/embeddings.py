@@ -34,6 +34,11 @@ def vectors_schema(dimensions: int) -> pa.Schema:
     return pa.schema({"rank": pa.int64(), "vector": pa.list_(pa.float32(), dimensions)})
 
 
+def vectors_path(source: str, shard: str) -> str:
+    """Where the vectors of a shard lie."""
+    return f"dedup/semantic/vectors/{source}/{shard}.arrow"
+
+
 def embed(store: Storage, source: str, shard: str, config: Semantic) -> Made:
     """``dedup/semantic/vectors/<source>/<shard>.arrow``: the documents that stand after ``dedup``, in rows' order.
 
@@ -43,7 +48,7 @@ def embed(store: Storage, source: str, shard: str, config: Semantic) -> Made:
     stands = standing(store, source, shard, after="dedup")
     ranks = store.read_table(f"dedup/ranks/{part}", ["rank"])["rank"].to_numpy()
     batches = _embedded(store, part, config.model) if config.model else _brought(store, part, config)
-    path = f"dedup/semantic/vectors/{source}/{shard}.arrow"
+    path = vectors_path(source, shard)
     count, first = 0, 0
     with store.create(path) as stream:
         writer = None
@@ -55,7 +60,7 @@ def embed(store: Storage, source: str, shard: str, config: Semantic) -> Made:
             units = (vectors[chosen] / length[chosen, None]).astype(np.float32)
             if writer is None:
                 writer = pa.ipc.new_file(stream, vectors_schema(vectors.shape[1]))
-            writer.write_batch(_batch(ranks[some][chosen], units))
+            writer.write_batch(as_batch(ranks[some][chosen], units))
             count += len(chosen)
         if writer is None:
             writer = pa.ipc.new_file(stream, vectors_schema(1))
@@ -76,7 +81,8 @@ def as_arrays(table: pa.Table) -> tuple[npt.NDArray[np.int64], Vectors]:
     return table["rank"].to_numpy(), flat.reshape(len(table), dimensions)
 
 
-def _batch(ranks: npt.NDArray[np.int64], vectors: Vectors) -> pa.RecordBatch:
+def as_batch(ranks: npt.NDArray[np.int64], vectors: Vectors) -> pa.RecordBatch:
+    """The same arrays as a batch of ``vectors_schema``."""
     column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
     return pa.record_batch([pa.array(ranks), column], schema=vectors_schema(vectors.shape[1]))
 
@@ -105,6 +111,7 @@ def _brought(store: Storage, part: str, config: Semantic) -> Iterator[npt.NDArra
             f'there is no column "{missing[0]}"', where, f"Columns found: {', '.join(names)}."
         )
     table = brought.read_table(part, ["id", "embedding"])
+    table = table.filter(pc.is_valid(table["embedding"]))
     lengths = pc.unique(pc.list_value_length(table["embedding"])).to_pylist()
     if len(lengths) > 1:
         shown = ", ".join(map(str, lengths[:5]))

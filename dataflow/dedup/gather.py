@@ -3,26 +3,24 @@
 That is the signature and, with ``verify: exact``, the set of shingle hashes of the text. Of each 64-bit value of a
 signature 32 bits are kept: two values are mistaken for each other once in four billion, and half the bytes are
 moved. The text of documents of earlier corpora is not there; those are compared by signature.
-"""
 
-from collections.abc import Iterator
+Memory: what is kept of the candidates of one part; the shingle hashes take more than their texts do.
+"""
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dataflow.dedup.batched import opened, write_batches
 from dataflow.dedup.candidates import routes_path
 from dataflow.dedup.config import Near
 from dataflow.dedup.parts import DedupPart
+from dataflow.dedup.texts import read_texts
 from dataflow.store.manifest import Made
 from dataflow.store.storage import Storage
 
 VERSION = 1
 """Raise when the bytes of dedup/gathered change."""
-
-_DOCUMENTS_AT_ONCE = 512  # whose texts are held
 
 
 def gathered_path(name: str) -> str:
@@ -84,11 +82,11 @@ def gather(store: Storage, part: DedupPart, near: Near) -> Made:
 def _shingles(
     store: Storage, part: DedupPart, near: Near, rows: npt.NDArray[np.int64]
 ) -> pa.LargeBinaryArray:
-    """Shingle hashes of the given rows (ascending), as bytes."""
+    """Shingle hashes of the given rows (ascending) of a part of this run, as bytes."""
     from dataflow.kernels.signatures import shingle_sets
 
     hashes, bounds = [np.empty(0, np.uint64)], [np.zeros(1, np.int64)]
-    for texts in _texts(store, part, rows):
+    for _, texts in read_texts(store, part.table, rows):
         found, begins = shingle_sets(texts, near.shingle, near.unit)
         hashes.append(found)
         bounds.append(begins[1:] + bounds[-1][-1])
@@ -97,13 +95,3 @@ def _shingles(
         len(rows),
         [None, pa.py_buffer(np.concatenate(bounds) * 8), pa.py_buffer(np.concatenate(hashes))],
     )
-
-
-def _texts(store: Storage, part: DedupPart, rows: npt.NDArray[np.int64]) -> Iterator[pa.LargeStringArray]:
-    first = 0
-    with part.storage(store).open(part.table) as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(_DOCUMENTS_AT_ONCE, columns=["text"]):
-            low, high = np.searchsorted(rows, [first, first + len(batch)])
-            if low < high:
-                yield batch.column(0).take(pa.array(rows[low:high] - first))
-            first += len(batch)

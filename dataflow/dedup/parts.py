@@ -83,15 +83,6 @@ class DedupPart:
         """Columns of ``table``."""
         return self.storage(store).read_table(self.table, columns)
 
-    def takes_part(self, store: Storage) -> Rows:
-        """Which rows of ``table`` are compared at all."""
-        if self.earlier:
-            with self.storage(store).open(self.table) as stream:
-                return np.ones(pq.read_metadata(stream).num_rows, np.bool_)
-        decisions = store.read_table(f"decisions/filter/{self.source}/{self.shard}.parquet", ["passed"])
-        passed: Rows = decisions["passed"].to_numpy()
-        return passed
-
     def is_long(self, store: Storage, near: Near) -> Rows:
         """Which rows of ``table`` have as much as a shingle; the others are compared exactly only."""
         if self.earlier:  # an index leaves the signature out where a text is too short

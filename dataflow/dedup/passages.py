@@ -4,7 +4,7 @@
    bits. Eight bytes a passage: which document and which of its passages it is follows from the order.
 2. ``group_passages``, by partition: the hashes that occur twice or more, sorted in memory.
 3. ``decide_passages``, by partition: of each such passage the first place in survivor order keeps it, the others
-   lose it; ``passage_cuts.cut_passages``, by shard, cuts what is lost and says which documents have too little left.
+   lose it; ``passages_cut.cut_passages``, by shard, cuts what is lost and says which documents have too little left.
 
 A document that has too little left is removed, and keeps nothing for others. So round 3 is made again without
 those documents as keepers, until the same are removed as before. Why that ends, and where: call R(n) what is removed
@@ -29,10 +29,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dataflow.dedup.batched import lists, offsets_and_members, read_batch, write_batches
 from dataflow.dedup.config import Dedup
+from dataflow.dedup.texts import read_texts
 from dataflow.store.manifest import Made
 from dataflow.store.standing import standing
 from dataflow.store.storage import Storage
@@ -54,7 +54,6 @@ DECIDED = pa.schema({"row": pa.int32(), "number": pa.int32(), "keeper": pa.int64
 """The rank of the document that keeps the passage; -1 where this one keeps it."""
 
 _BYTES_OF_PASSAGE = 80  # of memory while a partition is grouped: as read, sorted, and those that repeat
-_DOCUMENTS_AT_ONCE = 256
 
 Part = tuple[str, str]
 """Source and shard."""
@@ -104,29 +103,11 @@ def shift_of(n_partitions: int) -> int:
     return 64 - (n_partitions - 1).bit_length()
 
 
-def read_texts(
-    store: Storage, path: str, rows: npt.NDArray[np.int64]
-) -> Iterator[tuple[npt.NDArray[np.int64], pa.LargeStringArray]]:
-    """Texts of the given rows (ascending), a few hundred at a time; row groups without any are not read."""
-    with store.open(path) as stream:
-        file = pq.ParquetFile(stream)
-        first = 0
-        for group in range(file.num_row_groups):
-            n = file.metadata.row_group(group).num_rows
-            low, high = np.searchsorted(rows, [first, first + n])
-            if low < high:
-                start = first
-                for batch in file.iter_batches(_DOCUMENTS_AT_ONCE, row_groups=[group], columns=["text"]):
-                    low, high = np.searchsorted(rows, [start, start + len(batch)])
-                    if low < high:
-                        texts = batch.column(0).cast(pa.large_string())
-                        yield rows[low:high], texts.take(pa.array(rows[low:high] - start))
-                    start += len(batch)
-            first += n
-
-
 def list_passages(store: Storage, source: str, shard: str, config: Dedup, n_partitions: int) -> Made:
-    """Write the hashes of the passages of a shard, a batch for each partition."""
+    """Write the hashes of the passages of a shard, a batch for each partition.
+
+    Memory: those of the shard twice; with ``substrings`` every word has one.
+    """
     from dataflow.kernels.passage_groups import by_partition
     from dataflow.kernels.passages import hashes_of, passages
 
@@ -196,7 +177,8 @@ def decide_passages(
 ) -> Made:
     """Round ``number``: write who keeps each place of a repeated passage, a batch for each shard.
 
-    ``removed`` are paths of the ranks (column ``rank``) of documents that keep nothing for others.
+    ``removed`` are paths of the ranks (column ``rank``) of documents that keep nothing for others. Memory: those of the
+    whole corpus at once, 8 bytes each, beside the partition.
     """
     from dataflow.kernels.passage_groups import decide, note_first
 

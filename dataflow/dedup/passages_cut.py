@@ -24,11 +24,11 @@ from dataflow.dedup.passages import (
     ROUNDS,
     Part,
     decided_path,
-    read_texts,
     removed_path,
     shift_of,
     wanted_of,
 )
+from dataflow.dedup.texts import read_texts
 from dataflow.errors import DataflowError
 from dataflow.store.documents import CUTS
 from dataflow.store.manifest import Made
@@ -104,9 +104,7 @@ def write_cuts(
         for part in parts:
             ids = store.read_table(f"documents/{part[0]}/{part[1]}.parquet", ["id"])["id"]
             ranks = store.read_table(f"dedup/ranks/{part[0]}/{part[1]}.parquet", ["rank"])["rank"]
-            connection.register("arrived", pa.table({"rank": ranks, "id": ids}))
-            connection.execute("INSERT INTO names FROM arrived SEMI JOIN cuts USING (rank) WHERE rank >= 0")
-            connection.unregister("arrived")
+            insert(connection, "names", pa.table({"rank": ranks, "id": ids}), among="cuts")
         query = "SELECT part, place, id FROM cuts JOIN names USING (rank) ORDER BY part, place"
         for at, named in by_part(connection, query, len(parts)):
             outputs.append(f"decisions/cuts/{parts[at][0]}/{parts[at][1]}.parquet")

@@ -8,25 +8,25 @@ Memory: the sample, and one bucket at a time.
 Rounds: ``embeddings.embed`` a shard, ``centres`` once, ``assign`` a shard, ``compare`` a bucket, ``decide`` once.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataflow.dedup.batched import read_batches, write_batches
 from dataflow.dedup.config import Dedup, Semantic
 from dataflow.dedup.database import by_part, database, insert
-from dataflow.dedup.embeddings import Vectors, as_arrays, read_vectors, vectors_schema
+from dataflow.dedup.embeddings import Vectors, as_arrays, as_batch, read_vectors, vectors_path, vectors_schema
 from dataflow.dedup.parts import DedupPart
 from dataflow.errors import DataflowError
 from dataflow.store.documents import DEDUP
 from dataflow.store.manifest import Made
 from dataflow.store.storage import Storage
 
-VERSION = 1
-"""Raise when the same vectors give other duplicates."""
+VERSION = 2
+"""Raise when the same vectors give other duplicates, or what the rounds leave for each other looks otherwise."""
 
 CENTRES = "dedup/semantic/centres.arrow"
 FOUND = pa.schema({"rank": pa.int64(), "survivor": pa.int64(), "similarity": pa.float32()})
@@ -58,7 +58,7 @@ def centres(store: Storage, parts: Sequence[tuple[str, str]], config: Semantic, 
 
     Counts: ``buckets``.
     """
-    counts, dimensions = zip(*(_shape(store, _vectors(part)) for part in parts), strict=True)
+    counts, dimensions = zip(*(_shape(store, vectors_path(*part)) for part in parts), strict=True)
     if len(lengths := {length for count, length in zip(counts, dimensions, strict=True) if count}) > 1:
         shown = ", ".join(map(str, sorted(lengths)))
         what = f"embeddings of several lengths: {shown}"
@@ -67,23 +67,21 @@ def centres(store: Storage, parts: Sequence[tuple[str, str]], config: Semantic, 
     k = max(1, -(-n // config.bucket))
     step = max(1, n // (k * _SAMPLE)) if k > 1 else n + 1
     chosen, first = [], 0
-    for path, count in zip(map(_vectors, parts), counts, strict=True):
+    for part, count in zip(parts, counts, strict=True):
         offset = -first % step
         if offset < count:
-            chosen.append(read_vectors(store, path)[1][offset::step])
+            chosen.append(read_vectors(store, vectors_path(*part))[1][offset::step])
         first += count
     sample = np.concatenate(chosen) if chosen else np.zeros((0, 1), np.float32)
     found = _k_means(sample, k, seed) if k > 1 else np.zeros((1, sample.shape[1]), np.float32)
-    schema = vectors_schema(found.shape[1])
-    column = pa.FixedSizeListArray.from_arrays(pa.array(found.ravel()), found.shape[1])
-    with store.create(CENTRES) as stream, pa.ipc.new_file(stream, schema) as writer:
-        writer.write_batch(pa.record_batch([pa.array(np.arange(len(found))), column], schema=schema))
+    with store.create(CENTRES) as stream, pa.ipc.new_file(stream, vectors_schema(found.shape[1])) as writer:
+        writer.write_batch(as_batch(np.arange(len(found)), found))
     return Made((CENTRES,), {"buckets": len(found)})
 
 
 def assign(store: Storage, source: str, shard: str) -> Made:
     """``dedup/semantic/buckets/<source>/<shard>.arrow``: its vectors, one batch for each bucket that gets some."""
-    ranks, vectors = read_vectors(store, _vectors((source, shard)))
+    ranks, vectors = read_vectors(store, vectors_path(source, shard))
     _, around = read_vectors(store, CENTRES)
     if len(around) == 1 or not len(ranks):
         bucket = np.zeros(len(ranks), np.int64)
@@ -91,12 +89,13 @@ def assign(store: Storage, source: str, shard: str) -> Made:
         bucket = _nearest(vectors, around)
     order = np.argsort(bucket, kind="stable")
     numbers, starts = np.unique(bucket[order], return_index=True)
-    schema = vectors_schema(vectors.shape[1]).with_metadata({"buckets": json.dumps(numbers.tolist())})
-    path = f"dedup/semantic/buckets/{source}/{shard}.arrow"
-    with store.create(path) as stream, pa.ipc.new_file(stream, schema) as writer:
-        for rows in np.split(order, starts[1:]) if len(order) else []:
-            column = pa.FixedSizeListArray.from_arrays(pa.array(vectors[rows].ravel()), vectors.shape[1])
-            writer.write_batch(pa.record_batch([pa.array(ranks[rows]), column], schema=schema))
+
+    def batches() -> Iterator[tuple[int, pa.RecordBatch]]:
+        for number, rows in zip(numbers.tolist(), np.split(order, starts[1:]), strict=False):
+            yield number, as_batch(ranks[rows], vectors[rows])
+
+    path = _laid((source, shard))
+    write_batches(store, path, vectors_schema(vectors.shape[1]), batches(), numbers.tolist())
     return Made((path,), {"documents": len(ranks)})
 
 
@@ -105,11 +104,12 @@ def compare(store: Storage, bucket: int, parts: Sequence[tuple[str, str]], confi
 
     Counts: ``documents`` compared, ``duplicates`` among them.
     """
-    tables = [table for part in parts if (table := _of_bucket(store, part, bucket)) is not None]
+    batches = list(read_batches(store, [_laid(part) for part in parts], bucket))
     path = f"dedup/semantic/found/{bucket:05d}.parquet"
-    if not tables:
+    if not batches:
         store.write_table(path, FOUND.empty_table())
         return Made((path,), {"documents": 0, "duplicates": 0})
+    tables = [pa.Table.from_batches([batch]).replace_schema_metadata(None) for batch in batches]
     ranks, vectors = as_arrays(pa.concat_tables(tables))
     order = np.argsort(ranks)
     found = _alike(ranks[order], vectors[order], config.similarity)
@@ -136,9 +136,7 @@ def decide(store: Storage, parts: Sequence[DedupPart], found: Sequence[str], con
                 "rank": ranks,
                 "id": part.read(store, ["id"])["id"],
             }
-            connection.register("arrived", pa.table(columns))
-            connection.execute("INSERT INTO places FROM arrived SEMI JOIN members USING (rank)")
-            connection.unregister("arrived")
+            insert(connection, "places", pa.table(columns), among="members")
         remove = {"removes": config.mode == "remove"}
         connection.execute("CREATE TABLE decided AS " + _DECIDED, remove)
         for number, rows in by_part(connection, 'FROM decided ORDER BY part, "row"', len(parts)):
@@ -192,8 +190,9 @@ def _nearest(vectors: Vectors, around: Vectors) -> npt.NDArray[np.int64]:
     return np.concatenate([piece.argmax(axis=1) for piece in pieces])
 
 
-def _vectors(part: tuple[str, str]) -> str:
-    return f"dedup/semantic/vectors/{part[0]}/{part[1]}.arrow"
+def _laid(part: tuple[str, str]) -> str:
+    """Where the vectors of a shard lie by bucket."""
+    return f"dedup/semantic/buckets/{part[0]}/{part[1]}.arrow"
 
 
 def _shape(store: Storage, path: str) -> tuple[int, int]:
@@ -202,14 +201,3 @@ def _shape(store: Storage, path: str) -> tuple[int, int]:
         file = pa.ipc.open_file(stream)
         count = sum(file.get_batch(number).num_rows for number in range(file.num_record_batches))
         return count, file.schema.field("vector").type.list_size
-
-
-def _of_bucket(store: Storage, part: tuple[str, str], bucket: int) -> pa.Table | None:
-    """What a shard laid into the bucket, which may be nothing."""
-    with store.open(f"dedup/semantic/buckets/{part[0]}/{part[1]}.arrow") as stream:
-        file = pa.ipc.open_file(stream)
-        numbers = json.loads(file.schema.metadata[b"buckets"])
-        if bucket not in numbers:
-            return None
-        batch = file.get_batch(numbers.index(bucket))
-        return pa.Table.from_batches([batch]).replace_schema_metadata(None)

@@ -25,9 +25,6 @@ from dataflow.kernels.words import mix
 
 Hashes = npt.NDArray[np.uint64]
 
-FAMILY = "fast similarity sketch 1"
-"""Names how values come of shingles: signatures of different families are never compared."""
-
 EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
 """Every value of the signature of a document without words."""
 

@@ -72,7 +72,6 @@ def test_an_index_has_a_row_for_each_document_that_stays(earlier: Storage) -> No
 def test_an_index_is_opened_as_parts_that_all_take_part(earlier: Storage, store: Storage) -> None:
     parts = open_index("old", earlier.root, CONFIG)
     assert [part.name for part in parts] == ["@old/s/p", "@old/s/q"]
-    assert [part.takes_part(store).tolist() for part in parts] == [[True], [True, True]]
     assert [part.is_long(store, NEAR).tolist() for part in parts] == [[True], [False, False]]
 
 

@@ -108,6 +108,15 @@ def test_embeddings_of_ones_own_go_by_id(tmp_path: Path) -> None:
     assert [(row["id"], row["survivor"]) for row in rows] == [("a0", "a2"), ("a2", "a2")]
 
 
+def test_documents_without_an_embedding_take_no_part(tmp_path: Path) -> None:
+    store = Storage(str(tmp_path / "out"))
+    write(store, "a", {"a0": "x", "a1": "y", "a2": "z"}, [0, 1, 2])
+    mine = pa.table({"id": ["a0", "a1", "a2"], "embedding": [[1.0, 0.0], None, [1.0, 0.0]]})
+    Storage(str(tmp_path / "mine")).write_table("s/a.parquet", mine)
+    rows = run(store, ["a"], Dedup(semantic=Semantic(embeddings=str(tmp_path / "mine"))))
+    assert [(row["id"], row["survivor"]) for row in rows] == [("a0", "a0"), ("a2", "a0")]
+
+
 @pytest.mark.parametrize(
     ("vectors", "says"),
     [
