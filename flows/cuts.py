@@ -4,8 +4,7 @@ Rounds of jobs with manifests, as for near-duplicates, so a run that was killed 
 described in ``dataflow/dedup/passages.py``. Nothing that is decided depends on the number of partitions.
 """
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow.compute as pc
@@ -23,7 +22,7 @@ from dataflow.dedup.passages import (
 )
 from dataflow.dedup.passages_cut import cut_passages as cut_shard
 from dataflow.dedup.passages_cut import write_cuts
-from dataflow.store.manifest import Manifest, Part, content_hash, current, prune
+from dataflow.store.manifest import Part, content_hash, current, hashes_of, one_hash, prune
 from flows.curate import curated_parts
 from flows.runner import Job
 from flows.session import Session
@@ -60,7 +59,7 @@ def _make(run: Session, config: Dedup) -> None:
     shards = _shards(run)
     settings = config.model_dump(mode="json", include={*_KINDS, "min_left_words", "mode"})
     everything = {path: digest for inputs in shards.inputs for path, digest in inputs.items()}
-    part = Part("cuts", "all", VERSION, settings, _digest(everything))
+    part = Part("cuts", "all", VERSION, settings, one_hash(everything))
     number, counts = 0, dict[str, int]()
     if current(run.store, part) is None:
         number, counts = _rounds(run, config, settings, shards)
@@ -107,7 +106,7 @@ def _rounds(
         ],
         quiet=True,
     )
-    inputs = _digest(_hashes(listed))
+    inputs = one_hash(hashes_of(listed))
     grouped = run.make(
         _GROUPED,
         [
@@ -118,13 +117,13 @@ def _rounds(
     )
     counts = {name: sum(made.counts[name] for made in grouped) for name in ("repeated", "places")}
     counts["passages"] = sum(made.counts["passages"] for made in listed)
-    of_groups = _hashes(grouped)
+    of_groups = hashes_of(grouped)
 
     removed: dict[str, str] = {}
     number = 0
     while True:
         number += 1
-        step, inputs = f"{_DECIDED}-{number}", _digest({**of_groups, **removed})
+        step, inputs = f"{_DECIDED}-{number}", one_hash({**of_groups, **removed})
         decided = run.make(
             step,
             [
@@ -135,7 +134,7 @@ def _rounds(
             ],
             quiet=True,
         )  # fmt: skip
-        step, inputs = f"{_CUT}-{number}", _digest(_hashes(decided))
+        step, inputs = f"{_CUT}-{number}", one_hash(hashes_of(decided))
         cut = run.make(
             step,
             [
@@ -155,13 +154,3 @@ def _rounds(
         if same or config.mode == "annotate" or not any(made.counts["too_little"] for made in cut):
             return number, counts
         removed = found
-
-
-def _hashes(manifests: Iterable[Manifest]) -> dict[str, str]:
-    return {path: digest for manifest in manifests for path, digest in manifest.hashes().items()}
-
-
-def _digest(hashes: Mapping[str, str]) -> dict[str, str]:
-    """One hash for many files: a list of them in every manifest would be long."""
-    lines = "".join(f"{path} {content}\n" for path, content in hashes.items())
-    return {"all": hashlib.sha256(lines.encode()).hexdigest()}

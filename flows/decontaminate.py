@@ -13,7 +13,7 @@ from dataflow.dedup.contamination_config import Decontaminate
 from dataflow.dedup.contamination_index import VERSION as INDEX_VERSION
 from dataflow.dedup.contamination_index import build_index, fields_taken
 from dataflow.dedup.contamination_sets import find_sets
-from dataflow.store.manifest import Part, content_hash, manifests, prune
+from dataflow.store.manifest import Part, content_hash, hashes_of, manifests, prune
 from dataflow.store.shards import InputHashes, InputShard
 from dataflow.store.storage import Storage
 from flows.curate import curated_parts
@@ -86,7 +86,7 @@ def decontaminate_instructions(
         arguments = (run.store, source, shard, config, "".join(index.values()))
         jobs.append(Job(part, decontaminate_conversations, arguments))
     made = run.make(_OF_INSTRUCTIONS, jobs)
-    return {path: digest for manifest in made for path, digest in manifest.hashes().items()}
+    return hashes_of(made)
 
 
 def contamination_index(run: Session, config: Decontaminate) -> dict[str, str]:
@@ -113,7 +113,7 @@ def contamination_hashes(run: Session) -> dict[str, str]:
     made = manifests(run.store, "decontaminate")
     if run.recipe.decontaminate is not None:
         made = [run.finished("decontaminate", name) for name in curated_parts(run)]
-    return {path: digest for manifest in made for path, digest in manifest.hashes().items()}
+    return hashes_of(made)
 
 
 def _settings(config: Decontaminate) -> dict[str, object]:

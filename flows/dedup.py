@@ -10,10 +10,10 @@ from collections import Counter
 
 from prefect import flow
 
-from dataflow.dedup import bands, candidates, decide, gather, index, join, rank, verify
+from dataflow.dedup import bands, candidates, decide, gather, index, join, rank, urls, verify
 from dataflow.dedup.parts import DedupPart
 from dataflow.dedup.whole import LEFT
-from dataflow.store.manifest import Manifest, Part, current, manifests, prune
+from dataflow.store.manifest import Manifest, Part, current, hashes_of, manifests, prune
 from flows import dedup_near
 from flows.curate import curated_parts
 from flows.cuts import cut_passages
@@ -31,9 +31,10 @@ _OF_DOCUMENTS = {"exact", "url", "near", "survivor", "cluster", "mode"}
 def dedup_flow(recipe: Recipe) -> None:
     """Find the duplicates among the documents that passed the rules, then the passages that repeat."""
     with session(recipe) as run:
-        decided = _documents(run)
+        decided, own = _documents(run), own_parts(run)
         inputs = decision_inputs(run, ("documents",)) | decided.hashes()
-        semantic_duplicates(run, own_parts(run), inputs)
+        inputs |= {part.ranks: decided.inputs[part.ranks] for part in own}
+        semantic_duplicates(run, own, inputs)
         cut_passages(run)
 
 
@@ -88,6 +89,7 @@ def _rank_job(run: Session, parts: list[DedupPart]) -> Job:
     inputs |= {f"@{each.earlier.name}/{each.table}": each.earlier.content for each in parts if each.earlier}
     settings = config.model_dump(mode="json", include={"exact", "url", "survivor"})
     settings["against"] = list(config.against)  # in their order
+    settings["urls"] = config.url and urls.VERSION
     part = Part("dedup-rank", "all", rank.VERSION, settings, inputs)
     return Job(part, rank.rank, (run.store, parts, config))
 
@@ -116,6 +118,6 @@ def _write_index(run: Session, ranked: Manifest, decided: Manifest) -> None:
         part = Part("dedup-index", each.name, index.VERSION, made_with, inputs)
         jobs.append(Job(part, index.write_index, (run.store, each, config)))
     made = run.make("dedup-index", jobs, quiet=True)
-    files = {path: digest for manifest in made for path, digest in manifest.hashes().items()}
+    files = hashes_of(made)
     listed = Part("dedup-index-list", "all", index.VERSION, made_with, files)
     run.make("dedup-index-list", [Job(listed, index.write_manifest, (run.store, files, config))], quiet=True)

@@ -4,12 +4,11 @@ Every round is parts with manifests like any other step, so a run that was kille
 partitions and groups there are follows from the memory limit, and what is decided does not.
 """
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from dataflow.dedup import bands, candidates, gather, join, verify
 from dataflow.dedup.parts import DedupPart
-from dataflow.store.manifest import Manifest, Part
+from dataflow.store.manifest import Manifest, Part, hashes_of, one_hash, prune
 from flows.runner import Job
 from flows.session import Session
 
@@ -46,10 +45,10 @@ def near_rounds(run: Session, parts: list[DedupPart], ranks: Manifest) -> dict[s
     ]
     banded = run.make(STEPS[0], jobs, quiet=True)
 
-    paths = [bands.bands_path(part) for part in parts]
+    paths, digest = [bands.bands_path(part) for part in parts], one_hash(hashes_of(banded))
     jobs = [
         Job(
-            Part(STEPS[1], f"{partition:05d}", join.VERSION, {}, _digest(banded)),
+            Part(STEPS[1], f"{partition:05d}", join.VERSION, {}, digest),
             join.join,
             (run.store, paths, partition),
         )
@@ -58,7 +57,8 @@ def near_rounds(run: Session, parts: list[DedupPart], ranks: Manifest) -> dict[s
     bucketed = run.make(STEPS[1], jobs, quiet=True)
 
     largest = verify.largest_group(near, limit)
-    part = Part(STEPS[2], "all", candidates.VERSION, {"largest": largest}, _digest(bucketed) | ranks.hashes())
+    inputs = one_hash(hashes_of(bucketed)) | ranks.hashes()
+    part = Part(STEPS[2], "all", candidates.VERSION, {"largest": largest}, inputs)
     job = Job(part, candidates.group, (run.store, parts, n_documents, n_partitions, largest, limit))
     [grouped] = run.make(STEPS[2], [job], quiet=True)
 
@@ -79,7 +79,7 @@ def near_rounds(run: Session, parts: list[DedupPart], ranks: Manifest) -> dict[s
     gathered = run.make(STEPS[3], jobs, quiet=True)
 
     asked = {"similarity": near.similarity, "cluster": dedup.cluster, **kept}
-    inputs = _digest([grouped, *gathered])
+    inputs = one_hash(hashes_of([grouped, *gathered]))
     names = [part.name for part in routed]
     jobs = [
         Job(
@@ -90,7 +90,9 @@ def near_rounds(run: Session, parts: list[DedupPart], ranks: Manifest) -> dict[s
         for group, size in enumerate(candidates.read_groups(run.store))
     ]
     verified = run.make(STEPS[4], jobs, quiet=True)
-    return {path: digest for manifest in verified for path, digest in manifest.hashes().items()}
+    if not jobs:
+        prune(run.store, STEPS[4], [])  # of a run that was killed: all that is there will be counted
+    return hashes_of(verified)
 
 
 def _inputs(run: Session, part: DedupPart, ranks: Mapping[str, str]) -> dict[str, str]:
@@ -100,12 +102,3 @@ def _inputs(run: Session, part: DedupPart, ranks: Mapping[str, str]) -> dict[str
         return inputs | {f"{part.earlier.name}/{part.table}": part.earlier.content}
     curated = run.finished("curate", part.name).hashes()
     return inputs | {path: curated[path] for path in (part.table, f"signals/{part.name}.parquet")}
-
-
-def _digest(manifests: Iterable[Manifest]) -> dict[str, str]:
-    """One hash for the outputs of all of a round: a list of them in every manifest of the next would be long."""
-    digest = hashlib.sha256()
-    for manifest in manifests:
-        for path, content in manifest.hashes().items():
-            digest.update(f"{path} {content}\n".encode())
-    return {"dedup": digest.hexdigest()}

@@ -6,7 +6,7 @@ from dataflow.dedup import embeddings, semantic
 from dataflow.dedup.config import Semantic
 from dataflow.dedup.embeddings import load_model
 from dataflow.dedup.parts import DedupPart
-from dataflow.store.manifest import Manifest, Part, content_hash, current, prune
+from dataflow.store.manifest import Manifest, Part, content_hash, current, hashes_of, prune
 from dataflow.store.storage import Storage
 from flows.runner import Job
 from flows.session import Session
@@ -20,12 +20,12 @@ def semantic_duplicates(run: Session, parts: list[DedupPart], inputs: dict[str, 
     Args:
         run: the open run.
         parts: shards of this run, without earlier corpora.
-        inputs: content hashes, by path, of the documents and of all decisions on them so far.
+        inputs: content hashes, by path, of the documents, their ranks and all decisions on them so far.
     """
     config = run.recipe.dedup.semantic
     if config is None or not parts:
-        for step in (*_ROUNDS, "semantic"):
-            prune(run.store, step, [])
+        prune(run.store, "semantic", [])
+        _clear(run)
         return
     settings: dict[str, object] = {
         "semantic": config.model_dump(mode="json", exclude={"model", "embeddings"}),
@@ -39,8 +39,14 @@ def semantic_duplicates(run: Session, parts: list[DedupPart], inputs: dict[str, 
     if current(run.store, decided) is None:
         found = _find(run, parts, config, settings, inputs)
     run.make("semantic", [Job(decided, semantic.decide, (run.store, parts, found, run.recipe.dedup))])
+    _clear(run)
+
+
+def _clear(run: Session) -> None:
+    """Remove what the rounds leave for each other, also what a run that was killed left without a manifest."""
     for step in _ROUNDS:
         prune(run.store, step, [])
+    run.store.remove("dedup/semantic")
 
 
 def _find(
@@ -54,8 +60,7 @@ def _find(
     names = [(part.source, part.shard) for part in parts]
 
     def part(step: str, name: str, made_from: list[Manifest]) -> Part:
-        hashes = {path: digest for manifest in made_from for path, digest in manifest.hashes().items()}
-        return Part(step, name, semantic.VERSION, settings, hashes or inputs)
+        return Part(step, name, semantic.VERSION, settings, hashes_of(made_from) or inputs)
 
     vectors_of, centres_of, buckets_of, found_of = _ROUNDS
     vectors = run.make(

@@ -127,6 +127,17 @@ def manifests(store: Storage, step: str) -> list[Manifest]:
     return [manifest for manifest in found if manifest is not None]
 
 
+def hashes_of(made: Iterable[Manifest]) -> dict[str, str]:
+    """Content hash of each output of several parts."""
+    return {path: digest for manifest in made for path, digest in manifest.hashes().items()}
+
+
+def one_hash(hashes: Mapping[str, str]) -> dict[str, str]:
+    """One hash for many files, in their order: a list of all in every manifest of a next round would be long."""
+    lines = "".join(f"{path} {content}\n" for path, content in hashes.items())
+    return {"all": hashlib.sha256(lines.encode()).hexdigest()}
+
+
 def prune(store: Storage, step: str, keep: Iterable[str]) -> list[str]:
     """Remove every part of ``step`` that is not named in ``keep`` (its input is gone); returns their names."""
     names = set(keep)

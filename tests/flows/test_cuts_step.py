@@ -150,7 +150,7 @@ def test_partitions_of_any_number_and_a_run_that_was_stopped_come_to_the_same_by
     out = shutil.copytree(asked.parent / "out", tmp_path / "out")
     monkeypatch.setattr(cuts, "count_partitions", lambda *_: 4)
     with monkeypatch.context() as patch:
-        patch.setattr(cuts, "_digest", _fails_after(5, cuts._digest))
+        patch.setattr(cuts, "one_hash", _fails_after(5, cuts.one_hash))
         with pytest.raises((RuntimeError, SystemExit)):
             in_process("dedup", asked, "--out", out)
     assert (out / "dedup" / "passages").exists()

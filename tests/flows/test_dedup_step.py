@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from command_line import CommandLine
@@ -166,3 +167,59 @@ class _Moment:
         if self._first is None and self._folder.exists():
             self._first = time.monotonic()
         return self._first is not None and time.monotonic() - self._first >= self._seconds
+
+
+def test_another_order_of_survivors_decides_anew_who_stays_of_those_that_mean_the_same(
+    in_process: Line, asked: Path, filtered: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("semhash")
+    out = shutil.copytree(filtered, tmp_path / "out")
+    for path in (out / "documents").rglob("*.parquet"):  # all mean the same
+        ids = pq.read_table(path, columns=["id"])["id"]
+        brought = tmp_path / "vectors" / path.relative_to(out / "documents")
+        brought.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table({"id": ids, "embedding": [[1.0, 0.0]] * len(ids)}), brought)
+    sizes = {
+        row["id"]: row["n_bytes"]
+        for path in (out / "signals").rglob("*.parquet")
+        for row in pq.read_table(path, columns=["id", "n_bytes"]).to_pylist()
+    }
+    stays = []
+    for order in ("n_bytes DESC", "n_bytes"):
+        wanted = (f"semantic={{embeddings: {tmp_path / 'vectors'}}}", "exact=false", "near=false")
+        sets = [part for one in (*wanted, f"survivor={order}") for part in ("--set", f"dedup.{one}")]
+        in_process("dedup", asked, "--out", out, *sets)
+        rows = [
+            row
+            for path in (out / "decisions" / "semantic").rglob("*.parquet")
+            for row in pq.read_table(path).to_pylist()
+        ]
+        stays += [sizes[row["id"]] for row in rows if not row["removed"]]
+    longest, shortest = stays
+    assert longest > shortest
+
+
+def test_what_a_killed_run_left_of_another_recipe_is_neither_counted_nor_kept(
+    in_process: Line, asked: Path, filtered: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(filtered, tmp_path / "out")
+    left = {
+        "step": "dedup-verified",
+        "part": "00000",
+        "version": 1,
+        "fingerprint": "",
+        "inputs": {},
+        "outputs": {},
+    }
+    path = out / "manifests" / "dedup-verified" / "00000.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({**left, "counts": {"compared": 7}}))
+    vectors = out / "dedup" / "semantic" / "vectors" / "one" / "a.arrow"
+    vectors.parent.mkdir(parents=True)
+    vectors.touch()
+    in_process(
+        "dedup", asked, "--out", out, "--set", "dedup.near={shingle: 100000}"
+    )  # no document is so long
+    counts = json.loads((out / "manifests/dedup/all.json").read_text())["counts"]
+    assert counts.get("compared", 0) == 0
+    assert {path.name for path in (out / "dedup").iterdir()} == {"ranks"}
