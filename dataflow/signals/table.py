@@ -41,7 +41,7 @@ __all__ = [
 ]
 __all__ += ["needs_distinct_words", "signals_of"]
 
-VERSION = 2
+VERSION = 3
 """Raise when a signal or a signature of an unchanged text changes."""
 
 FAMILIES = (

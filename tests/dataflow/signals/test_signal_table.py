@@ -16,6 +16,7 @@ from dataflow.signals.signal import Counts, Values, ratio, signal
 GOLDEN = {
     1: "dd74c96d7abfbff3d74f1bacdd458e8bc7cc94f84239ee6e5e84f48d5229658d",
     2: "dd74c96d7abfbff3d74f1bacdd458e8bc7cc94f84239ee6e5e84f48d5229658d",  # other languages
+    3: "84e1ea7ddc28195bd286a5b07044c1e81bab78c847db59ba038e177210b843bd",  # other signatures
 }
 
 TEXTS = [
