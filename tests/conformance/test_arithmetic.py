@@ -22,7 +22,6 @@ HASHES, ELLIPSES = "gopher_hash_to_word_ratio", "gopher_ellipsis_to_word_ratio"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("conformance"),
     pytest.mark.skipif(not PEER, reason="DATAFLOW_PEER_PYTHON names no Python with datatrove and spaCy"),
     pytest.mark.skipif(not corpus_paths(), reason="no documents: ../shared/data is not here"),
 ]

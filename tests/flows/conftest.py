@@ -24,17 +24,6 @@ _QUIET = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share an expensive fixture stay in one process: one whole run, one server or slow run a file."""
-    for item in items:
-        names = getattr(item, "fixturenames", ())
-        if "whole" in names:
-            item.add_marker(pytest.mark.xdist_group("whole"))
-        elif "prefect_server" in names or item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Prefect server's API; its state lies in a folder of its own."""

@@ -73,6 +73,7 @@ def _same_as_undisturbed(out: Path, whole: Path) -> None:
     assert not list(out.rglob("*.partial"))
 
 
+@pytest.mark.slow
 def test_killed_in_curate_in_dedup_and_in_pretraining_and_run_again(
     dataflow: CommandLine, recipe: Path, whole: Path, tmp_path: Path
 ) -> None:
