@@ -98,6 +98,7 @@ def decide(
                 outputs.append(f"decisions/dedup/{parts[number].name}.parquet")
                 store.write_table(outputs[-1], table)
                 _count(counts, decided, table)
+    store.keep_only("decisions/dedup", outputs)
     counts["kept"] = counts["documents"] - counts["removed"]
     return Made(tuple(outputs), {**counts, **counted})
 

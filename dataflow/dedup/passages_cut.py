@@ -113,6 +113,7 @@ def write_cuts(
             counts["documents_cut"] += len(table)
             counts["bytes_cut"] += pc.sum(table["bytes_cut"], min_count=0).as_py()
             counts["removed"] += pc.sum(table["removed"], min_count=0).as_py()
+    store.keep_only("decisions/cuts", outputs)
     return Made(tuple(outputs), {**counts, **counted})
 
 

@@ -75,7 +75,9 @@ def rank(store: Storage, parts: Sequence[DedupPart], config: Dedup) -> Made:
         for number, decided in by_part(connection, _RANKS, len(parts)):
             store.write_table(parts[number].ranks, _of_all(decided, rows[number]))
             n_documents += 0 if parts[number].earlier else len(decided)
-    return Made(tuple(part.ranks for part in parts), {"documents": n_documents, "earlier": n_earlier})
+    outputs = tuple(part.ranks for part in parts)
+    store.keep_only("dedup/ranks", outputs)
+    return Made(outputs, {"documents": n_documents, "earlier": n_earlier})
 
 
 def _load(

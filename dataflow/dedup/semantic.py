@@ -9,6 +9,7 @@ Rounds: ``embeddings.embed`` a shard, ``centres`` once, ``assign`` a shard, ``co
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -145,6 +146,7 @@ def decide(store: Storage, parts: Sequence[DedupPart], found: Sequence[str], con
             repeats = pc.sum(pc.not_equal(rows["id"], rows["survivor"])).as_py() or 0
             counts["duplicates"] += repeats
             counts["clusters"] += len(rows) - repeats
+    store.keep_only("decisions/semantic", outputs)
     return Made(tuple(outputs), counts)
 
 
@@ -154,20 +156,14 @@ def _alike(ranks: npt.NDArray[np.int64], vectors: Vectors, similarity: float) ->
     from vicinity import Backend
 
     names = [str(rank) for rank in ranks.tolist()]
-    index = SemHash.from_embeddings(vectors, names, _NoModel(), ann_backend=Backend.BASIC)
+    no_model = cast(Any, None)  # it would embed records without a vector, and there are none
+    index = SemHash.from_embeddings(vectors, names, no_model, ann_backend=Backend.BASIC)
     gone = index.self_deduplicate(threshold=similarity).filtered
     rows = sorted((int(each.record), int(each.duplicate_of), each.score) for each in gone)
     columns = list(zip(*rows, strict=True)) or [(), (), ()]
     return pa.table(
         [pa.array(column, field.type) for column, field in zip(columns, FOUND, strict=True)], schema=FOUND
     )
-
-
-class _NoModel:
-    """What semhash wants beside embeddings that are already there; it is never asked."""
-
-    def encode(self, inputs: object, **_: object) -> Vectors:
-        raise NotImplementedError
 
 
 def _k_means(sample: Vectors, k: int, seed: int) -> Vectors:

@@ -39,6 +39,7 @@ VERIFIED = pa.schema(
 )
 """A row for each member of a cluster of two or more, by place in the group."""
 
+_MOST_BUCKETS = np.iinfo(np.int32).max  # of a group; kernels number them in 32 bits
 _BYTES_OF_CANDIDATE = 500  # beside its signature: members of buckets in several copies, and decisions
 _BYTES_OF_SHINGLES = 16_000  # of a document, to plan with; what is more goes to disk
 
@@ -113,6 +114,13 @@ def _read_buckets(
     offsets = np.concatenate(
         [np.zeros(1, np.int64), np.cumsum(np.concatenate([np.empty(0, np.int64), *sizes]))]
     )
+    if len(offsets) > _MOST_BUCKETS:
+        raise DataflowError(
+            f"{n_documents:,} documents hang together by {len(offsets) - 1:,} buckets, more than the"
+            f" {_MOST_BUCKETS:,} that are counted",
+            f"dedup.near, group {group}",
+            "Ask for more rows in a band: fewer documents then share one by chance.",
+        )
     hashes = np.empty(len(offsets) - 1, np.uint64)
     n_buckets = drop_repeated(offsets, members, hashes)
     offsets, hashes = offsets[: n_buckets + 1], hashes[:n_buckets]

@@ -61,46 +61,34 @@ def greedy(documents, thresholds, all_levels, earlier, offsets, begins, bucket_o
     compared = verified = 0
     for x in range(n):
         if not earlier[x]:
-            for entry in range(begins[x], begins[x + 1]):
-                bucket = bucket_of[entry]
-                for place in range(offsets[bucket], offsets[bucket] + n_staying[bucket]):
-                    y = np.int64(staying[place])
-                    if gone[x] == all_levels and y > survivor[x]:
-                        stopped[x] = True  # nothing is left to learn from those after the survivor
-                        break
-                    if seen[y] == x:
-                        continue
-                    seen[y] = x
-                    compared += 1
-                    level, found, of = compare(documents, thresholds, x, y, 0)
-                    if level < 0:
-                        continue
-                    verified += 1
-                    union(forest, x, y)
-                    gone[x] |= (all_levels - gone[y]) & ((np.int64(2) << level) - 1)
-                    if y < survivor[x]:
-                        survivor[x], equal[x], every[x] = y, found, of
-            for entry in range(begins[x], begins[x + 1]):
-                bucket = bucket_of[entry]
-                mates = n_mates[bucket]
-                for i in range(mates if mates >= 0 else MATES):
-                    if gone[x] == all_levels:
+            for turn in range(2):  # first those that stay at level 0, then those at higher levels only
+                for entry in range(begins[x], begins[x + 1]):
+                    bucket = bucket_of[entry]
+                    if turn == 0:
+                        place, step, n_others = offsets[bucket], 1, n_staying[bucket]
+                    else:
+                        place, step, n_others = offsets[bucket + 1] - 1, -1, n_mates[bucket]
+                    for _ in range(n_others if n_others >= 0 else MATES):
+                        y = np.int64(staying[place])
+                        place += step
+                        if gone[x] == all_levels and (turn == 1 or y > survivor[x]):
+                            stopped[x] = True  # nothing is left to learn
+                            break
+                        if seen[y] == x:
+                            continue
+                        seen[y] = x
+                        compared += 1
+                        level, found, of = compare(documents, thresholds, x, y, 0)
+                        if level < 0:
+                            continue
+                        verified += 1
+                        union(forest, x, y)
+                        gone[x] |= (all_levels - gone[y]) & ((np.int64(2) << level) - 1)
+                        if turn == 0 and y < survivor[x]:
+                            survivor[x], equal[x], every[x] = y, found, of
+                    if n_others < 0:
                         stopped[x] = True
-                        break
-                    y = np.int64(staying[offsets[bucket + 1] - 1 - i])
-                    if seen[y] == x:
-                        continue
-                    seen[y] = x
-                    compared += 1
-                    level, found, of = compare(documents, thresholds, x, y, 0)
-                    if level < 0:
-                        continue
-                    verified += 1
-                    union(forest, x, y)
-                    gone[x] |= (all_levels - gone[y]) & ((np.int64(2) << level) - 1)
-                if mates < 0:
-                    stopped[x] = True
-                    capped[x] = capped[x] or gone[x] != all_levels
+                        capped[x] = capped[x] or gone[x] != all_levels
         if gone[x] == all_levels:
             continue
         for entry in range(begins[x], begins[x + 1]):

@@ -9,7 +9,7 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,6 +88,11 @@ class Storage:
         """A file or a whole folder, if it is there."""
         if self.exists(rel):
             self.fs.rm(self.path(rel), recursive=True)
+
+    def keep_only(self, folder: str, kept: Iterable[str]) -> None:
+        """Remove every finished Parquet file below ``folder`` but ``kept``: a run that was killed leaves such."""
+        for rel in sorted(set(self.list(folder)) - set(kept)):
+            self.remove(rel)
 
     def remove_partial(self) -> None:
         """Remove what killed runs were writing; only for whoever is alone in writing here."""

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from near_on_disk import Signed, run_rounds, write_parts
 
-from dataflow.dedup import bands, candidates, join
+from dataflow.dedup import bands, candidates, join, verify
 from dataflow.dedup.batched import offsets_and_members
 from dataflow.dedup.config import Near
 from dataflow.dedup.parts import RANKS, DedupPart
 from dataflow.dedup.verify import VERIFIED
+from dataflow.errors import DataflowError
 from dataflow.store.storage import Storage
 
 NEAR = Near(bands=4, rows=2, similarity=0.7)
@@ -273,6 +274,16 @@ def test_groups_are_bounded_and_a_large_component_is_alone(tmp_path: Path) -> No
     n = len(clusters)
     run_rounds(store, write_parts(store, documents, np.zeros(n, int)), NEAR, n, largest=5)
     assert candidates.read_groups(store).tolist() == [5, 20, 4, 4]
+
+
+def test_more_buckets_than_can_be_numbered_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "_MOST_BUCKETS", 7)
+    store = Storage(str(tmp_path))
+    documents = Signed(np.repeat(np.arange(2, dtype=np.uint64), 2)[:, None].repeat(8, axis=1) + np.uint64(1))
+    with pytest.raises(DataflowError, match="hang together by 8 buckets"):
+        run_rounds(store, write_parts(store, documents, np.zeros(4, int)), NEAR, 4)
 
 
 def test_no_candidates_are_no_groups(tmp_path: Path) -> None:

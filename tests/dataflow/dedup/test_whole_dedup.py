@@ -231,6 +231,16 @@ def test_copies_by_url_name_the_last_survivor_and_no_similarity(
     ]
 
 
+def test_decisions_left_by_a_killed_run_on_a_source_that_is_gone_are_removed(
+    store: Storage, write: Write, document: type
+) -> None:
+    two = [write(store, "p", [document(name, "aabbccdd")], source=name) for name in ("a", "b")]
+    run(store, two)
+    run(store, two[:1])
+    assert store.list("decisions/dedup") == ["decisions/dedup/a/p.parquet"]
+    assert store.list("dedup/ranks") == ["dedup/ranks/a/p.parquet"]
+
+
 def test_annotated_duplicates_stay(store: Storage, write: Write, document: type) -> None:
     parts = [
         write(store, "p", [document("a", "aabbccdd"), document("b", "aabbccdd"), document("c", "x" * 8)])
