@@ -104,7 +104,9 @@ def contamination_index(run: Session, config: Decontaminate) -> dict[str, str]:
         "pii": run.recipe.pii.model_dump(mode="json"),
     }
     part = Part(_INDEX, "all", INDEX_VERSION, settings, inputs)
-    (manifest,) = run.make(_INDEX, [Job(part, build_index, (run.store, sets, config, run.recipe.pii))])
+    (manifest,) = run.make(
+        _INDEX, [Job(part, build_index, (run.store, sets, config, run.recipe.pii))], quiet=True
+    )
     return manifest.hashes()
 
 

@@ -30,7 +30,17 @@ from flows.recipe import Recipe
 from flows.runner import Job, Workers, worker_pool
 
 _TASKS_A_STEP = 32
-_SAID = ("records", "documents", "passed", "duplicates", "contaminated", "quarantined", "skipped", "tokens")
+_SAID = (
+    "records",
+    "documents",
+    "passed",
+    "duplicates",
+    "documents_cut",
+    "contaminated",
+    "quarantined",
+    "skipped",
+    "tokens",
+)
 
 
 @dataclass
@@ -44,7 +54,7 @@ class StepResult:
     counts: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        figures = [f"{self.counts[name]:,} {name}" for name in _SAID if self.counts[name]]
+        figures = [f"{self.counts[name]:,} {name.replace('_', ' ')}" for name in _SAID if self.counts[name]]
         done = f"{self.made} made" + (f", {self.current} already there" if self.current else "")
         return f"{self.step:<15} {done:<26} {self.seconds:>6.1f} s   {', '.join(figures)}"
 

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from command_line import CommandLine
+from kills import killed_midway
 from outputs import digests, made_since, manifests, stamps
 
 from dataflow.dedup.exact import exact_hashes
@@ -20,6 +22,7 @@ from dataflow.store.storage import Storage
 from flows import cuts
 
 Line = Callable[..., None]
+_DECIDED = ("decisions", "dedup/ranks")
 ALL = {"lines": True, "sentences": True, "substrings": {"words": 20}, "min_left_words": 40}
 
 
@@ -158,6 +161,38 @@ def test_partitions_of_any_number_and_a_run_that_was_stopped_come_to_the_same_by
     in_process("dedup", asked, "--out", out)
     assert "cuts-listed" not in made_since(before, out)
     assert digests(out, "decisions") == digests(decided, "decisions")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_any_number_of_workers_makes_the_same_bytes(
+    dataflow: CommandLine, asked: Path, decided: Path, tmp_path: Path, workers: int
+) -> None:
+    out = shutil.copytree(asked.parent / "out", tmp_path / "out")
+    dataflow("dedup", asked, "--out", out, "--set", f"runner.workers={workers}")
+    assert digests(out, *_DECIDED) == digests(decided, *_DECIDED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", random.Random(5).sample(range(100), 5))
+def test_killed_at_a_random_moment_and_run_again(
+    dataflow: CommandLine, asked: Path, decided: Path, tmp_path: Path, share: int
+) -> None:
+    """``share`` is the moment, in hundredths of about the time that passages take."""
+    command = ("dedup", asked)
+    out = killed_midway(
+        dataflow,
+        command,
+        asked.parent / "out",
+        tmp_path,
+        begun="dedup/passages",
+        ended="manifests/cuts/all.json",
+        share=share,
+    )
+    dataflow(*command, "--out", out)
+    assert digests(out, *_DECIDED) == digests(decided, *_DECIDED)
+    assert {path.name for path in (out / "dedup").iterdir()} == {"ranks"}
+    assert not list(out.rglob("*.partial"))
 
 
 def _fails_after(calls: int, function: Callable[..., dict[str, str]]) -> Callable[..., dict[str, str]]:

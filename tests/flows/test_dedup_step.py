@@ -3,7 +3,6 @@
 import json
 import random
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from command_line import CommandLine
 from filtered_folder import write_filtered_folder
+from kills import killed_midway
 from outputs import digests, made_since, manifests, stamps
 
 Line = Callable[..., None]
@@ -140,33 +140,14 @@ def test_any_number_of_workers_makes_the_same_bytes(
 def test_killed_at_a_random_moment_and_run_again(
     dataflow: CommandLine, asked: Path, filtered: Path, decided: Path, tmp_path: Path, share: int
 ) -> None:
-    """``share`` is the moment, in hundredths of the time from the first file that the step makes to its last."""
+    """``share`` is the moment, in hundredths of about the time that the step takes."""
     command = ("dedup", asked)
-    for attempt in range(6):
-        out = shutil.copytree(filtered, tmp_path / f"out-{attempt}")
-        moment = _Moment(out, share / 100 * 2.0 / 2**attempt)
-        killed = dataflow.killed(moment, *command, "--out", out)
-        if killed and not (out / "manifests/dedup-index-list/all.json").exists():
-            break  # in the middle, not while the command was saying good-bye
-    else:
-        pytest.fail("the step was never hit in its middle")
+    last = "manifests/dedup-index-list/all.json"
+    out = killed_midway(dataflow, command, filtered, tmp_path, begun="dedup", ended=last, share=share)
     dataflow(*command, "--out", out)
     assert digests(out, *_DECIDED) == digests(decided, *_DECIDED)
     assert {path.name for path in (out / "dedup").iterdir()} == {"ranks"}
     assert not list(out.rglob("*.partial"))
-
-
-class _Moment:
-    """True so many seconds after the step has made its first file."""
-
-    def __init__(self, out: Path, seconds: float) -> None:
-        self._folder, self._seconds = out / "dedup", seconds
-        self._first: float | None = None
-
-    def __call__(self) -> bool:
-        if self._first is None and self._folder.exists():
-            self._first = time.monotonic()
-        return self._first is not None and time.monotonic() - self._first >= self._seconds
 
 
 def test_another_order_of_survivors_decides_anew_who_stays_of_those_that_mean_the_same(
