@@ -16,10 +16,10 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
-from dataflow.dedup.contamination import find_items
-from dataflow.dedup.contamination_config import Decontaminate
-from dataflow.dedup.contamination_index import ITEMS_PATH, Index, build_index, load_index
-from dataflow.dedup.contamination_sets import find_sets, read_items
+from dataflow.dedup.contamination.config import Decontaminate
+from dataflow.dedup.contamination.decontaminate import find_items
+from dataflow.dedup.contamination.index import ITEMS_PATH, Index, build_index, load_index
+from dataflow.dedup.contamination.sets import find_sets, read_items
 from dataflow.readers.open import read
 from dataflow.readers.source import Source
 from dataflow.store.shards import plan_shards

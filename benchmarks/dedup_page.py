@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.dedup_run import NEAR
-from dataflow.dedup.bands import count_partitions
-from dataflow.dedup.verify import largest_group
+from dataflow.dedup.near.bands import count_partitions
+from dataflow.dedup.near.verify import largest_group
 
 Figures = dict[str, Any]
 

@@ -27,9 +27,9 @@ from benchmarks.dedup_recall import found_probability
 from benchmarks.dedup_rounds import run_rounds
 from benchmarks.dedup_run import NEAR
 from benchmarks.dedup_synthetic import Planted
-from dataflow.dedup.bands import ENTRIES
 from dataflow.dedup.batched import read_batches, write_batches
 from dataflow.dedup.config import Dedup
+from dataflow.dedup.near.bands import ENTRIES
 from dataflow.store.storage import Storage
 
 FIGURES = Path(__file__).with_name("dedup_scale.json")

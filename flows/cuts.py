@@ -1,7 +1,7 @@
 """Passages that several documents have in common: the level of step ``dedup`` after those of whole documents.
 
 Rounds of jobs with manifests, as for near-duplicates, so a run that was killed goes on where it was; they are
-described in ``dataflow/dedup/passages.py``. Nothing that is decided depends on the number of partitions.
+described in ``dataflow/dedup/passages/find.py``. Nothing that is decided depends on the number of partitions.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 
 from dataflow.dedup.config import Dedup
-from dataflow.dedup.passages import (
+from dataflow.dedup.passages.cut import cut_passages as cut_shard
+from dataflow.dedup.passages.cut import write_cuts
+from dataflow.dedup.passages.find import (
     ROUNDS,
     VERSION,
     asks_for_passages,
@@ -20,8 +22,6 @@ from dataflow.dedup.passages import (
     list_passages,
     removed_path,
 )
-from dataflow.dedup.passages_cut import cut_passages as cut_shard
-from dataflow.dedup.passages_cut import write_cuts
 from dataflow.store.manifest import Part, content_hash, current, hashes_of, one_hash, prune
 from flows.curate import curated_parts
 from flows.runner import Job

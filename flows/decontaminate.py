@@ -8,11 +8,15 @@ from prefect import flow
 
 from dataflow.catalog.contamination import contamination_summary
 from dataflow.catalog.views import connect
-from dataflow.dedup.contamination import VERSION, decontaminate_conversations, decontaminate_part
-from dataflow.dedup.contamination_config import Decontaminate
-from dataflow.dedup.contamination_index import VERSION as INDEX_VERSION
-from dataflow.dedup.contamination_index import build_index, fields_taken
-from dataflow.dedup.contamination_sets import find_sets
+from dataflow.dedup.contamination.config import Decontaminate
+from dataflow.dedup.contamination.decontaminate import (
+    VERSION,
+    decontaminate_conversations,
+    decontaminate_part,
+)
+from dataflow.dedup.contamination.index import VERSION as INDEX_VERSION
+from dataflow.dedup.contamination.index import build_index, fields_taken
+from dataflow.dedup.contamination.sets import find_sets
 from dataflow.store.manifest import Part, content_hash, hashes_of, manifests, prune
 from dataflow.store.shards import InputHashes, InputShard
 from dataflow.store.storage import Storage

@@ -10,7 +10,8 @@ from collections import Counter
 
 from prefect import flow
 
-from dataflow.dedup import bands, candidates, decide, gather, index, join, rank, urls, verify
+from dataflow.dedup import decide, index, rank, urls
+from dataflow.dedup.near import bands, candidates, gather, join, verify
 from dataflow.dedup.parts import DedupPart
 from dataflow.dedup.whole import LEFT
 from dataflow.store.manifest import Manifest, Part, current, hashes_of, manifests, prune

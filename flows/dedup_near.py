@@ -6,7 +6,7 @@ partitions and groups there are follows from the memory limit, and what is decid
 
 from collections.abc import Mapping
 
-from dataflow.dedup import bands, candidates, gather, join, verify
+from dataflow.dedup.near import bands, candidates, gather, join, verify
 from dataflow.dedup.parts import DedupPart
 from dataflow.store.manifest import Manifest, Part, hashes_of, one_hash, prune
 from flows.runner import Job

@@ -6,7 +6,7 @@ corpus part is gathered from what was scattered to it. Nothing is scattered when
 
 from prefect import flow
 
-from dataflow.dedup.passages import asks_for_passages
+from dataflow.dedup.passages.find import asks_for_passages
 from dataflow.mixture import plan, write
 from dataflow.store.manifest import Part, current, load, prune
 from flows.curate import curated_parts

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from dataflow.config import Config, Size, explain, nearest
 from dataflow.dedup.config import Dedup
-from dataflow.dedup.contamination_config import Decontaminate
+from dataflow.dedup.contamination.config import Decontaminate
 from dataflow.errors import RecipeError
 from dataflow.instructions.forms import InstructionSource
 from dataflow.instructions.splits import Splits

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from dataflow.config import nearest
-from dataflow.dedup.contamination_sets import find_sets
+from dataflow.dedup.contamination.sets import find_sets
 from dataflow.dedup.index import open_indexes
 from dataflow.errors import RecipeError
 from dataflow.mixture.expressions import check as check_mixture

@@ -2,10 +2,10 @@
 
 import xxhash
 
-from dataflow.dedup import embeddings, semantic
 from dataflow.dedup.config import Semantic
-from dataflow.dedup.embeddings import load_model
 from dataflow.dedup.parts import DedupPart
+from dataflow.dedup.semantic import buckets, embeddings
+from dataflow.dedup.semantic.embeddings import load_model
 from dataflow.store.manifest import Manifest, Part, content_hash, current, hashes_of, prune
 from dataflow.store.storage import Storage
 from flows.runner import Job
@@ -34,11 +34,11 @@ def semantic_duplicates(run: Session, parts: list[DedupPart], inputs: dict[str, 
         "vectors": embeddings.VERSION,
     }
     inputs = inputs | _origin(config, parts)
-    decided = Part("semantic", "all", semantic.VERSION, settings, inputs)
+    decided = Part("semantic", "all", buckets.VERSION, settings, inputs)
     found: list[str] = []
     if current(run.store, decided) is None:
         found = _find(run, parts, config, settings, inputs)
-    run.make("semantic", [Job(decided, semantic.decide, (run.store, parts, found, run.recipe.dedup))])
+    run.make("semantic", [Job(decided, buckets.decide, (run.store, parts, found, run.recipe.dedup))])
     _clear(run)
 
 
@@ -60,7 +60,7 @@ def _find(
     names = [(part.source, part.shard) for part in parts]
 
     def part(step: str, name: str, made_from: list[Manifest]) -> Part:
-        return Part(step, name, semantic.VERSION, settings, hashes_of(made_from) or inputs)
+        return Part(step, name, buckets.VERSION, settings, hashes_of(made_from) or inputs)
 
     vectors_of, centres_of, buckets_of, found_of = _ROUNDS
     vectors = run.make(
@@ -77,14 +77,14 @@ def _find(
     )
     arguments = (run.store, names, config, run.recipe.seed)
     [around] = run.make(
-        centres_of, [Job(part(centres_of, "all", vectors), semantic.centres, arguments)], quiet=True
+        centres_of, [Job(part(centres_of, "all", vectors), buckets.centres, arguments)], quiet=True
     )
     laid = run.make(
         buckets_of,
         [
             Job(
                 part(buckets_of, f"{source}/{shard}", [own, around]),
-                semantic.assign,
+                buckets.assign,
                 (run.store, source, shard),
             )
             for (source, shard), own in zip(names, vectors, strict=True)
@@ -94,7 +94,7 @@ def _find(
     compared = run.make(
         found_of,
         [
-            Job(part(found_of, f"{bucket:05d}", laid), semantic.compare, (run.store, bucket, names, config))
+            Job(part(found_of, f"{bucket:05d}", laid), buckets.compare, (run.store, bucket, names, config))
             for bucket in range(around.counts["buckets"])
         ],
         quiet=True,

@@ -7,9 +7,9 @@ killed begins anew: for tests, for benchmarks, and for whoever has documents and
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from dataflow.dedup import bands, candidates, gather, join, verify
 from dataflow.dedup.config import Dedup, Near
 from dataflow.dedup.decide import decide
+from dataflow.dedup.near import bands, candidates, gather, join, verify
 from dataflow.dedup.parts import DedupPart
 from dataflow.dedup.rank import rank
 from dataflow.store.manifest import Made

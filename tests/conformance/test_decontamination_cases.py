@@ -13,10 +13,10 @@ import pyarrow as pa
 import pytest
 from tool_cases import FOLDER, cases
 
-from dataflow.dedup.contamination import find_items
-from dataflow.dedup.contamination_config import Decontaminate
-from dataflow.dedup.contamination_index import build_index, load_index
-from dataflow.dedup.contamination_sets import find_sets
+from dataflow.dedup.contamination.config import Decontaminate
+from dataflow.dedup.contamination.decontaminate import find_items
+from dataflow.dedup.contamination.index import build_index, load_index
+from dataflow.dedup.contamination.sets import find_sets
 from dataflow.store.storage import Storage
 from dataflow.transforms.pii import Pii
 

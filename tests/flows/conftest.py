@@ -1,5 +1,6 @@
 """One Prefect server for all tests of this folder, so that no command starts (and waits for) one of its own."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -76,17 +77,38 @@ def in_process(prefect_server: str) -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture(scope="session")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recipe(shared_folder: Path) -> Path:
     """The recipe of a small corpus, its inputs beside it."""
-    return write_small_corpus(tmp_path_factory.mktemp("small"))
+    return _made_once(shared_folder / "small", write_small_corpus)
 
 
 @pytest.fixture(scope="session")
-def whole(dataflow: CommandLine, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(dataflow: CommandLine, recipe: Path, shared_folder: Path) -> Path:
     """The output of an undisturbed run of the whole line, by one worker. Not to be changed."""
-    out = tmp_path_factory.mktemp("whole") / "out"
-    dataflow("run", recipe, "--out", out, "--set", "runner.workers=1", PYTHONHASHSEED="1")
-    return out
+
+    def run(folder: Path) -> Path:
+        dataflow("run", recipe, "--out", folder / "out", "--set", "runner.workers=1", PYTHONHASHSEED="1")
+        return folder / "out"
+
+    return _made_once(shared_folder / "whole", run)
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this call of pytest, the same in all its processes."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+def _made_once(folder: Path, make: Callable[[Path], Path]) -> Path:
+    """What ``make(folder)`` returns; the other processes wait for the one that came first."""
+    made = folder.with_name(f"{folder.name}-made")
+    with folder.with_name(f"{folder.name}-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            folder.mkdir()
+            made.write_text(str(make(folder)))
+        return Path(made.read_text())
 
 
 def _free_port() -> int:

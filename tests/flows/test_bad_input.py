@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ import zstandard
 from command_line import CommandLine
 
 from dataflow import connect
+from dataflow.errors import DataflowError
+
+Line = Callable[..., None]
 
 _IS_ROOT = os.geteuid() == 0
 _NOUNS = ("river", "town", "family", "market", "winter", "letter", "window", "garden", "teacher", "road")
@@ -78,15 +81,15 @@ def _no_half_files(out: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def ran(dataflow: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ran(in_process: Line, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe that has been run up to the mixture; its folder is ``out`` beside it."""
     recipe = _recipe(tmp_path_factory.mktemp("ran"))
-    dataflow("run", recipe)
+    in_process("run", recipe)
     return recipe
 
 
 def test_damaged_files_and_records_go_to_quarantine_and_the_rest_is_used(
-    dataflow: CommandLine, tmp_path: Path
+    in_process: Line, tmp_path: Path
 ) -> None:
     good = _lines(range(3))
     mixed = tmp_path / "mixed"
@@ -103,7 +106,7 @@ def test_damaged_files_and_records_go_to_quarantine_and_the_rest_is_used(
         (mixed / "locked.jsonl").write_bytes(good)
         (mixed / "locked.jsonl").chmod(0)
     recipe = _recipe(tmp_path, sources=[{"name": "mixed", "path": str(mixed)}])
-    dataflow("curate", recipe)
+    in_process("curate", recipe)
     with connect(tmp_path / "out") as con:
         faults = dict(
             con.sql("SELECT input, string_agg(reason, '; ') FROM quarantine GROUP BY input").fetchall()
@@ -122,7 +125,7 @@ def test_damaged_files_and_records_go_to_quarantine_and_the_rest_is_used(
     assert fates["good.jsonl"] == 3
     assert fates["records.jsonl"] == 8
     assert "empty.jsonl" not in fates
-    dataflow("check", tmp_path / "out")
+    in_process("check", tmp_path / "out")
     _no_half_files(tmp_path / "out")
 
 
@@ -135,23 +138,23 @@ def test_a_source_without_a_document_ends_the_run(dataflow: CommandLine, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("step", "changes", "says"),
+    ("step", "change", "says"),
     [
-        ("mix", ["mixture.budget=1G"], 'source "stories" holds'),
+        ("mix", "mixture.budget=1G", 'source "stories" holds'),
         (
             "tokenizer",
-            ["tokenizer.vocab_size=100000"],
+            "tokenizer.vocab_size=100000",
             "the text cannot fill the vocabulary: 100,000 tokens asked",
         ),
-        ("run", ["rules.custom.none=n_words < 0"], "no document is left to train on: of 40 none was kept"),
+        ("run", "rules.custom.none=n_words < 0", "no document is left to train on: of 40 none was kept"),
     ],
     ids=["budget", "vocabulary", "all dropped"],
 )
 def test_more_than_the_corpus_holds_is_refused(
-    dataflow: CommandLine, ran: Path, step: str, changes: list[str], says: str
+    in_process: Line, ran: Path, step: str, change: str, says: str
 ) -> None:
-    arguments = [part for change in changes for part in ("--set", change)]
-    assert says in _error(dataflow(step, ran, *arguments, status=1))
+    with pytest.raises(DataflowError, match=re.escape(says)):
+        in_process(step, ran, "--set", change)
     _no_half_files(ran.parent / "out")
 
 
@@ -166,11 +169,12 @@ def test_more_training_tokens_than_there_are_is_refused(dataflow: CommandLine, r
     assert "may be read 4 time(s)" in said
 
 
-def test_two_runs_in_one_folder_are_refused(dataflow: CommandLine, ran: Path) -> None:
+def test_two_runs_in_one_folder_are_refused(in_process: Line, ran: Path) -> None:
+    says = f"{ran.parent / 'out'}: another run is working in this folder. Wait for it, or stop it."
     with (ran.parent / "out" / "manifests" / "lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        said = _error(dataflow("filter", ran, status=1))
-    assert f"{ran.parent / 'out'}: another run is working in this folder. Wait for it, or stop it." in said
+        with pytest.raises(DataflowError, match=re.escape(says)):
+            in_process("filter", ran)
 
 
 @contextmanager

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from dataflow.dedup import bands, candidates, gather, join, verify
 from dataflow.dedup.config import Near
+from dataflow.dedup.near import bands, candidates, gather, join, verify
+from dataflow.dedup.near.verify import VERIFIED
 from dataflow.dedup.parts import RANKS, DedupPart
-from dataflow.dedup.verify import VERIFIED
 from dataflow.store.storage import Storage
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from dataflow.dedup.config import Dedup
-from dataflow.dedup.passages import decide_passages, group_passages, list_passages, removed_path
-from dataflow.dedup.passages_cut import cut_passages, write_cuts
+from dataflow.dedup.passages.cut import cut_passages, write_cuts
+from dataflow.dedup.passages.find import decide_passages, group_passages, list_passages, removed_path
 from dataflow.store.documents import FILTER
 from dataflow.store.storage import Storage
 

@@ -16,9 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dataflow.dedup.batched import lists, offsets_and_members, opened, write_batches
-from dataflow.dedup.join import buckets_path
+from dataflow.dedup.near.join import buckets_path
+from dataflow.dedup.near.room import Room
 from dataflow.dedup.parts import DedupPart
-from dataflow.dedup.room import Room
 from dataflow.store.manifest import Made
 from dataflow.store.storage import Storage
 

@@ -12,7 +12,7 @@ from passage_corpora import cut, left, put, rounds
 from dataflow.dedup.config import Dedup
 from dataflow.store.storage import Storage
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "kernels"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "kernels"))
 import plain_passages
 
 LINES = {"lines": {"min_words": 2}}

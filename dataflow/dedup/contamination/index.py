@@ -25,8 +25,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataflow.dedup.contamination_config import Decontaminate, EvaluationSet
-from dataflow.dedup.contamination_sets import FoundSet, Item, described, read_items
+from dataflow.dedup.contamination.config import Decontaminate, EvaluationSet
+from dataflow.dedup.contamination.sets import FoundSet, Item, described, read_items
 from dataflow.kernels import characters
 from dataflow.kernels.word_runs import Hashes, Integers, Runs, compile_runs, read_words, run_keys
 from dataflow.signals.basic import CHARACTERS_PER_WORD

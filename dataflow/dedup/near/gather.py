@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dataflow.dedup.batched import opened, write_batches
-from dataflow.dedup.candidates import routes_path
 from dataflow.dedup.config import Near
+from dataflow.dedup.near.candidates import routes_path
 from dataflow.dedup.parts import DedupPart
 from dataflow.dedup.texts import read_texts
 from dataflow.store.manifest import Made

@@ -10,14 +10,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dataflow.dedup.contamination import find_items
-from dataflow.dedup.contamination_config import Decontaminate
-from dataflow.dedup.contamination_index import ITEMS_PATH, build_index, load_index
-from dataflow.dedup.contamination_sets import find_sets, read_items
+from dataflow.dedup.contamination.config import Decontaminate
+from dataflow.dedup.contamination.decontaminate import find_items
+from dataflow.dedup.contamination.index import ITEMS_PATH, build_index, load_index
+from dataflow.dedup.contamination.sets import find_sets, read_items
 from dataflow.store.storage import Storage
 from dataflow.transforms.pii import Pii
 
-DATA = Path(__file__).resolve().parents[3] / ".." / "shared" / "data"
+DATA = Path(__file__).resolve().parents[4] / ".." / "shared" / "data"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="no evaluation sets: ../shared/data is not here")
 
 CONFIG = Decontaminate(sets=[f"{DATA}/eval/*.jsonl*"])

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from dataflow.dedup.contamination_config import Decontaminate, EvaluationSet
-from dataflow.dedup.contamination_sets import described, find_sets, read_items
+from dataflow.dedup.contamination.config import Decontaminate, EvaluationSet
+from dataflow.dedup.contamination.sets import described, find_sets, read_items
 from dataflow.errors import DataflowError, RecipeError
 
-EVAL = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "eval"
+EVAL = Path(__file__).resolve().parents[4] / ".." / "shared" / "data" / "eval"
 
 
 def write(path, *records):

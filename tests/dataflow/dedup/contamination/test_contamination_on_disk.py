@@ -7,10 +7,10 @@ import pytest
 
 from dataflow.catalog.contamination import contamination_summary
 from dataflow.catalog.views import connect
-from dataflow.dedup.contamination import decontaminate_conversations, decontaminate_part
-from dataflow.dedup.contamination_config import Decontaminate
-from dataflow.dedup.contamination_index import ITEMS_PATH, build_index
-from dataflow.dedup.contamination_sets import find_sets
+from dataflow.dedup.contamination.config import Decontaminate
+from dataflow.dedup.contamination.decontaminate import decontaminate_conversations, decontaminate_part
+from dataflow.dedup.contamination.index import ITEMS_PATH, build_index
+from dataflow.dedup.contamination.sets import find_sets
 from dataflow.instructions.splits import Splits, split
 from dataflow.store.documents import CONTAMINATION, CUTS, DEDUP, DOCUMENTS, FILTER, INSTRUCTIONS
 from dataflow.store.manifest import Part, content_hash, ensure

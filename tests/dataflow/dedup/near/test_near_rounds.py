@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from near_on_disk import Signed, run_rounds, write_parts
 
-from dataflow.dedup import bands, candidates, join, verify
 from dataflow.dedup.batched import offsets_and_members
 from dataflow.dedup.config import Near
+from dataflow.dedup.near import bands, candidates, join, verify
+from dataflow.dedup.near.verify import VERIFIED
 from dataflow.dedup.parts import RANKS, DedupPart
-from dataflow.dedup.verify import VERIFIED
 from dataflow.errors import DataflowError
 from dataflow.store.storage import Storage
 

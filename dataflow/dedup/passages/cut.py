@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from dataflow.dedup.batched import read_batch
 from dataflow.dedup.config import Dedup
 from dataflow.dedup.database import by_part, database, insert
-from dataflow.dedup.passages import (
+from dataflow.dedup.passages.find import (
     DECIDED,
     ROUNDS,
     Part,

@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataflow.dedup.contamination_config import Decontaminate
-from dataflow.dedup.contamination_index import PROMPT, WHOLE, Index, load_index, words_of
+from dataflow.dedup.contamination.config import Decontaminate
+from dataflow.dedup.contamination.index import PROMPT, WHOLE, Index, load_index, words_of
 from dataflow.instructions.database import dropped
 from dataflow.kernels.word_runs import Integers, find_runs
 from dataflow.store.documents import CONTAMINATION

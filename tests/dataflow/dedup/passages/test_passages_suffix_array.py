@@ -15,11 +15,11 @@ from passage_corpora import cut, put, rounds
 from pydivsufsort import divsufsort, kasai
 
 from dataflow.dedup.config import Dedup
-from dataflow.dedup.passages import grouped_path
+from dataflow.dedup.passages.find import grouped_path
 from dataflow.kernels.passages import Wanted, passages
 from dataflow.store.storage import Storage
 
-REAL = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "neardup"
+REAL = Path(__file__).resolve().parents[4] / ".." / "shared" / "data" / "neardup"
 N = 10
 
 

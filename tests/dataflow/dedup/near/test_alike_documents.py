@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.dedup.alike import Group, decide
 from dataflow.dedup.config import Near
+from dataflow.dedup.near.alike import Group, decide
 from dataflow.kernels import survivors
 
 NO_SETS = (np.empty(0, np.uint64), np.empty(0, np.int64))

@@ -19,8 +19,15 @@ import pyarrow.compute as pc
 from dataflow.dedup.batched import read_batches, write_batches
 from dataflow.dedup.config import Dedup, Semantic
 from dataflow.dedup.database import by_part, database, insert
-from dataflow.dedup.embeddings import Vectors, as_arrays, as_batch, read_vectors, vectors_path, vectors_schema
 from dataflow.dedup.parts import DedupPart
+from dataflow.dedup.semantic.embeddings import (
+    Vectors,
+    as_arrays,
+    as_batch,
+    read_vectors,
+    vectors_path,
+    vectors_schema,
+)
 from dataflow.errors import DataflowError
 from dataflow.store.documents import DEDUP
 from dataflow.store.manifest import Made

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dataflow.dedup.alike import Group, decide
 from dataflow.dedup.batched import offsets_and_members, read_batches
-from dataflow.dedup.candidates import grouped_path
 from dataflow.dedup.config import Near
-from dataflow.dedup.gather import gathered_path
-from dataflow.dedup.room import Room
+from dataflow.dedup.near.alike import Group, decide
+from dataflow.dedup.near.candidates import grouped_path
+from dataflow.dedup.near.gather import gathered_path
+from dataflow.dedup.near.room import Room
 from dataflow.errors import DataflowError
 from dataflow.store.manifest import Made
 from dataflow.store.storage import Storage

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from dataflow.dedup.contamination import find_items
-from dataflow.dedup.contamination_config import Decontaminate, EvaluationSet
-from dataflow.dedup.contamination_index import ITEMS_PATH, build_index, load_index
-from dataflow.dedup.contamination_sets import find_sets
+from dataflow.dedup.contamination.config import Decontaminate, EvaluationSet
+from dataflow.dedup.contamination.decontaminate import find_items
+from dataflow.dedup.contamination.index import ITEMS_PATH, build_index, load_index
+from dataflow.dedup.contamination.sets import find_sets
 from dataflow.store.manifest import content_hash
 from dataflow.store.storage import Storage
 from dataflow.transforms.pii import Pii

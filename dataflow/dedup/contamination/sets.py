@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from dataflow.dedup.contamination_config import Decontaminate, EvaluationSet
+from dataflow.dedup.contamination.config import Decontaminate, EvaluationSet
 from dataflow.errors import DataflowError, RecipeError
 from dataflow.readers.open import InputFile, Piece, find_files, read_records, split
 from dataflow.readers.source import Source

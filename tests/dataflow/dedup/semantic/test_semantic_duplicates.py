@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.dedup import semantic
 from dataflow.dedup.config import Dedup, Semantic
-from dataflow.dedup.embeddings import embed
 from dataflow.dedup.parts import RANKS, DedupPart
+from dataflow.dedup.semantic import buckets
+from dataflow.dedup.semantic.embeddings import embed
 from dataflow.errors import DataflowError, RecipeError
 from dataflow.store.documents import DEDUP, FILTER
 from dataflow.store.storage import Storage
@@ -55,11 +55,11 @@ def run(store: Storage, shards: list[str], config: Dedup) -> list[dict[str, obje
     parts = [("s", shard) for shard in shards]
     for part in parts:
         embed(store, *part, wanted)
-    buckets = semantic.centres(store, parts, wanted, seed=1).counts["buckets"]
+    n_buckets = buckets.centres(store, parts, wanted, seed=1).counts["buckets"]
     for part in parts:
-        semantic.assign(store, *part)
-    found = [semantic.compare(store, bucket, parts, wanted).outputs[0] for bucket in range(buckets)]
-    made = semantic.decide(store, [DedupPart(*part) for part in parts], found, config)
+        buckets.assign(store, *part)
+    found = [buckets.compare(store, bucket, parts, wanted).outputs[0] for bucket in range(n_buckets)]
+    made = buckets.decide(store, [DedupPart(*part) for part in parts], found, config)
     tables = [store.read_table(path) for path in made.outputs]
     assert all(table.schema.equals(DEDUP) for table in tables)
     return [row for table in tables for row in table.to_pylist()]
