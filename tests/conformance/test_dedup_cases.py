@@ -8,15 +8,13 @@ order in which a tool keeps documents is said as a survivor key.
 import json
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
+from stored_documents import write_documents
 from tool_cases import FOLDER, cases
 
 from dataflow.dedup.config import Dedup, Near
-from dataflow.dedup.exact import exact_hashes
 from dataflow.dedup.index import open_index, write_index, write_manifest
-from dataflow.dedup.parts import DedupPart
 from dataflow.dedup.whole import deduplicate
 from dataflow.kernels.signatures import sign
 from dataflow.store.manifest import content_hash
@@ -58,36 +56,13 @@ def configured(case: dict) -> Dedup:
     return Dedup(near=near, cluster="components", survivor=survivor)  # as datatrove keeps one of each
 
 
-def write(store: Storage, shard: str, documents: list[dict], config: Dedup) -> DedupPart:
-    near = config.near or Near()
-    texts = pa.array([one.get("text", f"text {one['id']}") for one in documents], pa.large_string())
-    ids = pa.array([str(one["id"]) for one in documents], pa.string())
-    signatures = sign(texts, near.permutations, near.shingle, near.unit)
-    stored = {
-        "id": ids,
-        "url": pa.array([one.get("url") for one in documents], pa.string()),
-        "exact_hash": exact_hashes(texts),
-        "signature": pa.array([row.tobytes() for row in signatures], pa.binary()),
-    }
-    store.write_table(f"documents/s/{shard}.parquet", pa.table(stored))
-    counted = {
-        "n_words": [len(t.split()) for t in texts.to_pylist()],
-        "n_characters": map(len, texts.to_pylist()),
-    }
-    signals = {"id": ids, **{name: pa.array(list(values), pa.int64()) for name, values in counted.items()}}
-    store.write_table(f"signals/s/{shard}.parquet", pa.table(signals))
-    passed = pa.table({"id": ids, "passed": np.ones(len(ids), np.bool_)})
-    store.write_table(f"decisions/filter/s/{shard}.parquet", passed)
-    return DedupPart("s", shard)
-
-
 def decided(case: dict, folder: Path) -> dict[str, tuple[str, int]]:
     """Survivor and size of the cluster of every document, by id."""
     config, documents = configured(case), case["docs"]
     earlier = []
     if listed := case["params"].get("against_index"):
         before = Storage(str(folder / "before"))
-        part = write(before, "p", [{"id": f"old {url}", "url": url} for url in listed], config)
+        part = write_documents(before, "p", [{"id": f"old {url}", "url": url} for url in listed], config)
         deduplicate(before, [part], config)
         (path,) = write_index(before, part, config).outputs
         write_manifest(before, {path: content_hash(before, path)}, config)
@@ -95,7 +70,7 @@ def decided(case: dict, folder: Path) -> dict[str, tuple[str, int]]:
     store = Storage(str(folder / "out"))
     shards = case["params"].get("shards", [[one["id"] for one in documents]])
     parts = [
-        write(store, f"p{number}", [one for one in documents if one["id"] in ids], config)
+        write_documents(store, f"p{number}", [one for one in documents if one["id"] in ids], config)
         for number, ids in enumerate(shards)
     ]
     deduplicate(store, earlier + parts, config)
