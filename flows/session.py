@@ -66,6 +66,8 @@ class Session:
     recipe: Recipe
     store: Storage
     workers: Workers
+    n_made: int = 0
+    """Parts made by all steps so far; those that were current are not among them."""
 
     def make(
         self, step: str, jobs: Sequence[Job], quiet: bool = False, since: float | None = None
@@ -83,6 +85,7 @@ class Session:
         done = {job.part.name: manifest for job in jobs if (manifest := current(self.store, job.part))}
         missing = [job for job in jobs if job.part.name not in done]
         result = StepResult(step, made=len(missing), current=len(done))
+        self.n_made += len(missing)
         if missing:
             size = max(1, -(-len(missing) // max(_TASKS_A_STEP, 4 * self.workers.n_workers)))
             batches = [missing[start : start + size] for start in range(0, len(missing), size)]
@@ -115,6 +118,7 @@ class Session:
         raise_again()
         started = time.monotonic()
         manifest, made = ensure(self.store, part, make)
+        self.n_made += made
         result = StepResult(part.step, int(made), int(not made), time.monotonic() - started)
         result.counts.update(manifest.counts)
         say(str(result))
