@@ -16,10 +16,12 @@ Line = Callable[..., None]
 _NO_TRAINING = ("--set", "pretrain=null", "--set", "sft=null")
 
 
-def test_three_workers_make_the_bytes_of_one(
+@pytest.mark.slow
+def test_four_workers_make_the_bytes_of_one(
     dataflow: CommandLine, recipe: Path, whole: Path, tmp_path: Path
 ) -> None:
-    command = ("run", recipe, "--out", tmp_path, *_NO_TRAINING, "--set", "runner.workers=3")
+    """Two workers against one, and another hash seed, are also what ``test_incremental`` compares."""
+    command = ("run", recipe, "--out", tmp_path, *_NO_TRAINING, "--set", "runner.workers=4")
     dataflow(*command, PYTHONHASHSEED="2")
     assert digests(tmp_path, *ALL) == digests(whole, *ALL)
 
@@ -31,13 +33,9 @@ def test_there_is_something_to_compare(whole: Path) -> None:
     assert sum(pq.read_metadata(path).num_rows for path in (whole / "corpus").rglob("*.parquet")) > 200
 
 
-def test_a_second_run_makes_nothing(
-    in_process: Line, recipe: Path, whole: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_second_run_makes_nothing(in_process: Line, recipe: Path, whole: Path) -> None:
     before = stamps(whole, *ALL, "runs", "models", "manifests")
     in_process("run", recipe, "--out", whole)
-    said = capfd.readouterr().err
-    assert said.count(" 0 made, ") == said.count(" already there") >= 14  # a line for every step
     assert stamps(whole, *ALL, "runs", "models", "manifests") == before
 
 
