@@ -4,7 +4,7 @@ Every part is a program of its own, in a process of its own; run alone it says m
 
     export DATAFLOW_PEER_PYTHON=peer/bin/python                      # datatrove, see peer.py
     export DATAFLOW_SIGNATURE_PEER_PYTHON=signatures/bin/python      # see dedup_signatures.py
-    python -m benchmarks.dedup mixed.jsonl --folder /large/disk      # half an hour, 17 GB of disk
+    python -m benchmarks.dedup mixed.jsonl --folder /large/disk      # 15 minutes, 17 GB of disk
     python -m benchmarks.dedup mixed.jsonl --small                   # some minutes, figures of no account
 
 ``mixed.jsonl`` has documents of many languages with the fields ``text`` and, for recall by language, ``lang``; 1 GB of
