@@ -1,4 +1,4 @@
-"""All tables of deduplication in one run: signatures, the whole of near-dedup, recall and precision, scale.
+"""All tables of deduplication in one run: signatures, the whole of near-dedup, recall, scale, decontamination.
 
 Every part is a program of its own, in a process of its own; run alone it says more of what it can::
 
@@ -18,15 +18,16 @@ from pathlib import Path
 
 
 def parts(documents: str, folder: str | None, small: bool) -> dict[str, list[str]]:
-    """Arguments of each part, by its name."""
+    """Arguments of each part, by the name of its module."""
     sizes = ["10"] if small else ["100", "1000"]
     scale = ["--documents", *(["1e5", "3e5"] if small else ["1e6", "3e6", "1e7"])]
     scale += ["--figures", "/dev/null"] if small else ["--page"]
     return {
-        "signatures": ["--documents", documents, "--megabytes", "1" if small else "10"],
-        "whole": [documents, "--megabytes", *sizes, "--peer-megabytes", "2" if small else "100"],
-        "recall": ["--documents", documents, *(["--pairs", "40", "--rounds", "1"] if small else [])],
-        "scale": [*scale, *(["--folder", folder] if folder else [])],
+        "dedup_signatures": ["--documents", documents, "--megabytes", "1" if small else "10"],
+        "dedup_whole": [documents, "--megabytes", *sizes, "--peer-megabytes", "2" if small else "100"],
+        "dedup_recall": ["--documents", documents, *(["--pairs", "40", "--rounds", "1"] if small else [])],
+        "dedup_scale": [*scale, *(["--folder", folder] if folder else [])],
+        "decontamination": [],
     }
 
 
@@ -43,7 +44,7 @@ def main() -> None:
     for name, given in parts(arguments.documents, arguments.folder, arguments.small).items():
         if arguments.part is None or name in arguments.part:
             print(f"\n{name}\n{'=' * len(name)}", flush=True)
-            command = [sys.executable, "-m", f"benchmarks.dedup_{name}", *given]
+            command = [sys.executable, "-m", f"benchmarks.{name}", *given]
             subprocess.run(command, check=True, cwd=Path(__file__).parents[1])
 
 

@@ -61,7 +61,7 @@ class Recipe(Config):
     rules: Rules = Field(Rules(), title="Rules")
     """Which documents are kept, as SQL over signals."""
     dedup: Dedup = Field(Dedup(), title="Deduplication")
-    """Exact and near-duplicate removal."""
+    """What repeats: documents (exact, near, by URL or meaning), passages, what earlier corpora have."""
     decontaminate: Decontaminate | None = Field(None, title="Decontamination")
     """Evaluation sets whose items are looked for in documents and conversations; left out: none."""
     validation: Validation = Field(Validation(), title="Validation split")
