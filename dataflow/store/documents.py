@@ -84,7 +84,7 @@ DEDUP = pa.schema(
         "cluster": pa.string(),  # id of the first survivor of the cluster
         "cluster_size": pa.int64(),  # own documents in it
         "similarity": pa.float32(),  # to the survivor; 1 for the survivor itself, null where not measured
-        "kind": pa.string(),  # exact, url, near or semantic
+        "kind": pa.string(),  # exact (the text of the survivor, or of one that goes for it), url, near, semantic
         "removed": pa.bool_(),  # never where duplicates are only annotated
         "earlier": pa.string(),  # the earlier corpus that the survivor is of; null: this one
         "levels": pa.int64(),  # bit k: removed if the similarity asked for were k hundredths higher
