@@ -1,7 +1,7 @@
 """Passages that several documents have in common: the level of step ``dedup`` after those of whole documents.
 
 Rounds of jobs with manifests, as for near-duplicates, so a run that was killed goes on where it was; they are
-described in ``dataflow/dedup/passages/find.py``. Nothing that is decided depends on the number of partitions.
+described in ``dataflow/dedup/passages``. Nothing that is decided depends on the number of partitions.
 """
 
 from collections.abc import Mapping

@@ -59,5 +59,5 @@ def pipeline(recipe: Recipe, first: str = "quality", only: str = "") -> None:
         for name in names:
             before = run.n_made
             STEPS[name](recipe)
-            if name in _DECIDING and run.n_made > before:
+            if name in _DECIDING and run.n_made > before:  # of all that is there, the report asks in the end
                 check_conservation(run.store, name)
