@@ -4,6 +4,8 @@ The index of all sets is made once, by whichever step comes first, this one or `
 for itself.
 """
 
+import time
+
 from prefect import flow
 
 from dataflow.catalog.contamination import contamination_summary
@@ -40,6 +42,7 @@ def decontaminate_flow(recipe: Recipe) -> None:
             for step in ("decontaminate", _INDEX):
                 prune(run.store, step, [])  # of a recipe that had sets
             return
+        began = time.monotonic()
         index = contamination_index(run, config)
         for name, taken in fields_taken(run.store).items():
             say(f"evaluation set {name}: {taken}")
@@ -57,7 +60,7 @@ def decontaminate_flow(recipe: Recipe) -> None:
             part = Part("decontaminate", name, VERSION, _settings(config), inputs)
             arguments = (run.store, source, shard, config, "".join(index.values()))
             jobs.append(Job(part, decontaminate_part, arguments))
-        run.make("decontaminate", jobs)
+        run.make("decontaminate", jobs, since=began)
         with connect(run.store) as con:
             say_table(contamination_summary(con, instructions=False))
 

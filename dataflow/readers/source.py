@@ -5,7 +5,7 @@ Only configuration lives here: these models are imported for ``dataflow --help``
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from dataflow.config import Config, Size
 
@@ -13,6 +13,16 @@ Format = Literal[
     "jsonl", "json", "parquet", "arrow", "hf", "csv", "tsv", "text", "html", "warc", "wet", "arc"
 ]
 Kind = Literal["web", "prose", "code"]
+
+
+def _names_something(path: str | list[str]) -> str | list[str]:
+    if "" in ([path] if isinstance(path, str) else path or [""]):
+        raise ValueError("an empty path: name a file, a folder or a glob")
+    return path
+
+
+InputPath = Annotated[str | list[str], AfterValidator(_names_something)]
+"""File, folder, glob or URL, or a list of them."""
 
 
 class Fields(Config):
@@ -40,7 +50,7 @@ class Source(Config):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     """Name in every table and folder: letters, digits, dot, dash and underscore."""
 
-    path: str | list[str]
+    path: InputPath
     """File, folder (read whole, without hidden files), glob (`**` too), any fsspec URL, or a list of them."""
 
     format: Format | None = None
@@ -64,13 +74,6 @@ class Source(Config):
     max_ratio: Annotated[int, Field(ge=1)] = 1000
     """A packed file that unpacks to more than so many times its size (and 1 MB) is read up to there: real text
     stays below 30, logs below 300."""
-
-    @field_validator("path")
-    @classmethod
-    def _names_something(cls, path: str | list[str]) -> str | list[str]:
-        if "" in ([path] if isinstance(path, str) else path or [""]):
-            raise ValueError("an empty path: name a file, a folder or a glob")
-        return path
 
     @property
     def paths(self) -> tuple[str, ...]:

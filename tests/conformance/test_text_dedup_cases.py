@@ -50,7 +50,7 @@ def test_two_documents_are_as_similar_as_it_says(
     for number, texts in enumerate(([one, other], [other, one])):
         first, second = clusters(tmp_path / str(number), texts, similarity=1e-3)
         assert first == ("0", 1)
-        assert second == ("0", pytest.approx(similarity)) if similarity else ("1", 1)
+        assert second == (("0", pytest.approx(similarity)) if similarity else ("1", 1))
 
 
 @pytest.mark.parametrize(
@@ -76,27 +76,23 @@ def test_of_its_clusters_those_alike_to_none_stay_alone(
 
 
 @pytest.mark.parametrize(
-    ("words", "shingle", "theirs", "ours"),
+    ("words", "shingle", "n_shingles"),
     [
-        (5, 3, 3, 3),
-        (3, 2, 0, 2),  # fewer than its 5 words: it leaves such documents out, we compare them
-        (3, 3, 0, 1),
-        (
-            5,
-            8,
-            1,
-            0,
-        ),  # fewer than a shingle: one shingle to it, to us a document that is only compared exactly
+        (5, 3, 3),  # as text-dedup has it
+        (3, 2, 2),  # it leaves documents of fewer than 5 words out; we compare them
+        (3, 3, 1),
+        (5, 8, 0),  # fewer words than a shingle: all of them are one to it; we compare such documents exactly
     ],
 )
-def test_short_documents(words: int, shingle: int, theirs: int, ours: int, tmp_path: Path) -> None:
-    """By shingles: none means that only the same text is a duplicate."""
+def test_short_documents_have_so_many_shingles(
+    words: int, shingle: int, n_shingles: int, tmp_path: Path
+) -> None:
+    """A word more is a shingle more; with none, only the same text is a duplicate."""
     text = " ".join(f"w{number}" for number in range(words))
     longer = f"{text} more"
     found = clusters(tmp_path, [text, longer, text], similarity=1e-3, shingle=shingle)
     assert found[2] == ("0", 1)
-    assert found[1] == (("0", pytest.approx(ours / (ours + 1))) if ours else ("1", 1))
-    assert (theirs == ours) == (shingle <= words and words >= 5)
+    assert found[1] == (("0", pytest.approx(n_shingles / (n_shingles + 1))) if n_shingles else ("1", 1))
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ _QUIET = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """First the file that makes ``whole``: the other processes have files that do not wait for it."""
-    items.sort(key=lambda item: item.path.name != "test_determinism.py")
+    """The longest files first, so that no process is left alone with one; of them the one that makes ``whole``."""
+    items.sort(key=lambda item: (item.path.parent.name != "flows", item.path.name != "test_determinism.py"))
 
 
 @pytest.fixture(scope="session")

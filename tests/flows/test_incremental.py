@@ -1,5 +1,6 @@
 """A change costs what hangs on it: a rule re-runs the filter and what follows, a file remakes its shard."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from outputs import ALL, digests, made_since, manifests, stamps
+
+from dataflow.errors import DataflowError
 
 Line = Callable[..., None]
 _NO_TRAINING = ("--set", "pretrain=null", "--set", "sft=null")
@@ -90,6 +93,24 @@ def test_with_a_new_file_the_bytes_are_those_of_a_fresh_run(
     in_process("run", recipe, "--out", copy, *_NO_TRAINING, *moved)
     in_process("run", recipe, "--out", tmp_path / "fresh", *_NO_TRAINING, *moved)
     assert digests(copy, *ALL) == digests(tmp_path / "fresh", *ALL)
+
+
+def test_a_breach_of_the_laws_is_found_also_where_nothing_is_made(
+    in_process: Line, recipe: Path, copy: Path
+) -> None:
+    path = next((copy / "decisions" / "filter").rglob("*.parquet"))
+    part = path.relative_to(copy / "decisions" / "filter").with_suffix(".json")
+    manifest = copy / "manifests" / "filter" / part
+    pq.write_table(pq.read_table(path).slice(1), path)
+    made = json.loads(manifest.read_text())
+    made["outputs"][str(path.relative_to(copy))]["bytes"] = (
+        path.stat().st_size
+    )  # as if the step had made it so
+    manifest.write_text(json.dumps(made))
+    before = manifests(copy)
+    with pytest.raises(DataflowError, match="documents but"):
+        in_process("run", recipe, "--out", copy, "--only", "filter")
+    assert not made_since(before, copy)
 
 
 def test_single_steps_from_and_only(in_process: Line, recipe: Path, copy: Path, whole: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from dataflow.config import Config
-from dataflow.readers.source import Format
+from dataflow.readers.source import Format, InputPath
 
 Action = Literal["drop", "cut", "annotate"]
 
@@ -16,7 +16,7 @@ class EvaluationSet(Config):
     name: str = Field(pattern=r"^[^/]+$")
     """Name in tables and reports."""
 
-    path: str | list[str]
+    path: InputPath
     """File, folder, glob or URL of JSONL, JSON, Parquet, Arrow or CSV, or a list of them."""
 
     format: Format | None = None
@@ -34,13 +34,6 @@ class EvaluationSet(Config):
 
     right: str = ""
     """Field that says which choice is right: its number from 0, its letter, its label, or the name of its field."""
-
-    @field_validator("path")
-    @classmethod
-    def _names_something(cls, path: str | list[str]) -> str | list[str]:
-        if "" in ([path] if isinstance(path, str) else path or [""]):
-            raise ValueError("an empty path: name a file, a folder or a glob")
-        return path
 
 
 class Decontaminate(Config):
